@@ -27,45 +27,28 @@ Out = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="file that keeps finished results, which are not computed again"),
 ]
-Page = Annotated[Path | None, typer.Option(metavar="FILE", help="write the tables to this file too")]
 Cache = Annotated[Path, typer.Option(metavar="DIR", help="where fetched data is kept")]
 Device = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="where tensors live")]
 CACHE = Path("data/bench")
 
 # Where the function of each benchmark is, and what it tells. A name of two words is a part of what its first word names.
 BENCHMARKS = {
-    "digests": (
-        "digests.run_digests",
-        "SHA-256 of small runs, to compare before and after a change of the code",
-    ),
-    "faults": ("faults.campaign.run_kills", "runs killed at random moments, and what was lost"),
-    "faults fuzz": ("faults.fuzz.run_fuzz", "a coverage-guided fuzzer on readers and imports"),
-    "faults nights": (
-        "faults.nights.run_nights",
-        "nights of many data sets that change, workers and runs killed",
-    ),
-    "faults troubles": (
-        "faults.campaign.run_troubles",
-        "more harm than kills, to sweeps, reviews and applications",
-    ),
-    "inputs": ("inputs.command.run_inputs", "tables, images and texts from the raw file, beside the peers"),
-    "inputs image-sizes": ("inputs.image_sizes.run_image_sizes", "from which size on a CNN finds more"),
-    "quality": ("quality.command.run_quality", "how well the wrong labels are found, beside the peers"),
-    "review": (
-        "review.gain.run_gain",
-        "what looking at samples buys, in the order of our queue and of others",
-    ),
-    "review kills": ("review.server.run_review_kills", "a review server that is killed at work"),
-    "review label-studio": ("review.label_studio.run_label_studio", "the round trip through Label Studio"),
-    "review load": ("review.server.run_load", "many reviewers at once"),
-    "review page": ("review.page.run_page", "how long a person waits, in a real browser"),
-    "scale": (
-        "scale.command.run_scale",
-        "what a larger run will cost: a model, held against a run of ten million rows",
-    ),
-    "scale stack": ("scale.stack.run_stack", "many runs at once on the stack with Postgres"),
-    "speed": ("speed.command.run_speed", "how fast it is, beside the peers"),
-    "theory": ("theory.run_theory", "two Gaussians with planted errors, beside pyDVL's own solvers"),
+    "digests": "digests.run_digests: SHA-256 of small runs, to compare before and after a change of the code",
+    "faults": "faults.campaign.run_kills: runs killed at random moments, and what was lost",
+    "faults fuzz": "faults.fuzz.run_fuzz: a coverage-guided fuzzer on readers and imports",
+    "faults nights": "faults.nights.run_nights: nights of many data sets that change, workers and runs killed",
+    "faults troubles": "faults.campaign.run_troubles: more harm than kills, to sweeps, reviews and applications",
+    "inputs": "inputs.command.run_inputs: tables, images and texts from the raw file, beside the peers",
+    "inputs image-sizes": "inputs.image_sizes.run_image_sizes: from which size on a CNN finds more",
+    "quality": "quality.command.run_quality: how well the wrong labels are found, beside the peers",
+    "review": "review.gain.run_gain: what looking at samples buys, in the order of our queue and of others",
+    "review kills": "review.server.run_review_kills: a review server that is killed at work",
+    "review label-studio": "review.label_studio.run_label_studio: the round trip through Label Studio",
+    "review load": "review.server.run_load: many reviewers at once",
+    "review page": "review.page.run_page: how long a person waits, in a real browser",
+    "scale": "scale.command.run_scale: what a larger run will cost: a model, held against a run of ten million rows",
+    "scale stack": "scale.stack.run_stack: many runs at once on the stack with Postgres",
+    "speed": "speed.command.run_speed: how fast it is, beside the peers",
 }
 
 
@@ -81,13 +64,13 @@ def make_program(words: Sequence[str] = ()) -> typer.Typer:
         known = ", ".join(name for name in BENCHMARKS if " " not in name)
         raise InputError(f"no benchmark '{words[0]}'", fix=f"choose one of: {known}")
     program = typer.Typer(help="Run a benchmark, side by side with the peers.", no_args_is_help=True)
-    for name, (_, text) in BENCHMARKS.items():
+    for name, about in BENCHMARKS.items():
         parts = [part for part in BENCHMARKS if part.startswith(f"{name} ")]
-        more = f"Parts of it: {', '.join(f'labelsweep bench {part}' for part in parts)}." if parts else None
+        text = about.partition(": ")[2] + (f" (parts: {', '.join(parts)})" if parts else "")
         if name == wanted and not second:
-            program.command(name, epilog=more)(_load(name))
+            program.command(name, epilog=", ".join(f"labelsweep bench {part}" for part in parts))(_load(name))
         elif " " not in name and name != first:
-            program.command(name, help=f"{text} (parts: {', '.join(parts)})" if parts else text)(lambda: None)
+            program.command(name, help=text)(lambda: None)
     if second:
         group = typer.Typer()
         group.command(second)(_load(wanted))
@@ -103,7 +86,7 @@ def main(arguments: Sequence[str]) -> None:
 
 def _load(name: str) -> Callable[..., None]:
     """Return the function of a benchmark."""
-    module, _, function = BENCHMARKS[name][0].rpartition(".")
+    module, _, function = BENCHMARKS[name].partition(":")[0].rpartition(".")
     warnings.simplefilter("ignore")  # what the libraries and the peers' dependencies say to each other
     with _explain_missing_package(name):
         run: Callable[..., None] = getattr(import_module(f"tasks.bench.{module}"), function)
@@ -116,6 +99,5 @@ def _explain_missing_package(benchmark: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        raise InputError(
-            f"benchmark '{benchmark}' needs {error.name}", fix="pip install 'labelsweep[bench]'"
-        ) from error
+        what = f"benchmark '{benchmark}' needs {error.name}"
+        raise InputError(what, fix="pip install 'labelsweep[bench]'") from error

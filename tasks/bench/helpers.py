@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,9 @@ def choose_names(text: str, known: Iterable[str], what: str, where: str) -> list
     return names or list(known)
 
 
-def run_command(folder: Path, *arguments: str, patience: float, **variables: str) -> str:
+def run_command(
+    folder: Path, *arguments: str, patience: float = 3600, variables: Mapping[str, str] = {}
+) -> str:
     """Run `labelsweep` in a folder, with a Prefect home of its own; return what it printed.
 
     Args:
@@ -66,13 +68,12 @@ def run_command(folder: Path, *arguments: str, patience: float, **variables: str
     return done.stdout
 
 
-def sweep_file(folder: Path, source: str, *options: str, patience: float = 3600) -> tuple[Any, Any]:
+def sweep_file(folder: Path, source: str, *options: str) -> tuple[Any, Any]:
     """Sweep a file of a folder; return what the command printed as JSON, and a frame of the scores."""
     import pandas as pd  # noqa: PLC0415 (takes a second)
 
-    words = ("clean", source, *options, "--json", "--quiet", "--out", "out")
-    said = json.loads(run_command(folder, *words, patience=patience))
-    return said, pd.read_parquet(folder / "out" / "runs" / "latest" / "scores.parquet")
+    said = run_command(folder, "clean", source, *options, "--json", "--quiet", "--out", "out")
+    return json.loads(said), pd.read_parquet(folder / "out" / "runs" / "latest" / "scores.parquet")
 
 
 def import_test_module(folder: str, module: str) -> Any:  # noqa: ANN401 (a module without types)
@@ -81,12 +82,9 @@ def import_test_module(folder: str, module: str) -> Any:  # noqa: ANN401 (a modu
     Raises:
         InputError: This is an installed package, without the tests.
     """
-    if not (TESTS / folder / f"{module}.py").exists():
-        raise InputError(
-            "this benchmark uses helpers of the tests",
-            where=str(TESTS),
-            fix="run it in a copy of the repository",
-        )
+    if not (TESTS / folder).exists():
+        fix = "run it in a copy of the repository"
+        raise InputError("this benchmark uses helpers of the tests", where=str(TESTS), fix=fix)
     if str(TESTS / folder) not in sys.path:
         sys.path.insert(0, str(TESTS / folder))
     return import_module(module)

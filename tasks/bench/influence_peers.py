@@ -7,24 +7,30 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, TensorDataset
 
-from tasks.bench.datasets import Floats
 from tasks.heads.softmax import SoftmaxStack
 
 
-def make_head(weight: Tensor | Floats, bias: Floats | None = None) -> torch.nn.Linear:
+def make_head(weight: Tensor, bias: Tensor | None = None) -> torch.nn.Linear:
     """Return a head of the packages, from features to logits, of weights (C, d) and, if there is one, a bias (C,)."""
-    values = torch.as_tensor(weight)
-    head = torch.nn.Linear(
-        values.shape[1], len(values), bias is not None, device=values.device, dtype=values.dtype
-    )
-    head.weight.data = values.contiguous()
+    classes, width = weight.shape
+    head = torch.nn.Linear(width, classes, bias is not None, device=weight.device, dtype=weight.dtype)
+    head.weight.data = weight.contiguous()
     if bias is not None:
-        head.bias.data = torch.as_tensor(bias)
+        head.bias.data = bias
     return head.eval()
+
+
+def convert_regression(model: LogisticRegression) -> torch.nn.Linear:
+    """Return the head of a logistic regression: of two classes scikit-learn keeps the difference of the logits."""
+    weight, bias = torch.as_tensor(model.coef_), torch.as_tensor(model.intercept_)
+    if len(weight) == 1:
+        weight, bias = torch.cat([-weight, weight]) / 2, torch.cat([-bias, bias]) / 2
+    return make_head(weight, bias)
 
 
 def fit_pydvl(head: torch.nn.Linear, features: Tensor, labels: Tensor, l2: float) -> Any:  # noqa: ANN401 (an object of a package without types)

@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -36,9 +36,9 @@ class NoisyData:
     truth: Array
     centres: Array
 
-    def precision(self, score: Array) -> float:
-        """Return the average precision of finding the wrong labels, lowest score first."""
-        return float(average_precision_score(self.given != self.truth, -score))
+    def precision(self, score: Array) -> str:
+        """Return the average precision of finding the wrong labels, lowest score first, for a table."""
+        return f"{average_precision_score(self.given != self.truth, -score):.4f}"
 
 
 def draw_noisy_data(n: int, d: int, classes: int, seed: int = 0, centres: Array | None = None) -> NoisyData:
@@ -59,8 +59,7 @@ def draw_noisy_data(n: int, d: int, classes: int, seed: int = 0, centres: Array 
     return NoisyData(features, given, truth, centres)
 
 
-@dataclass(frozen=True)
-class Time:
+class Time(NamedTuple):
     """Seconds by the clock on the wall, and of processor time, which other programs disturb less.
 
     Processor time is that of all threads and of programs that the work started and waited for.
@@ -78,27 +77,20 @@ class Time:
 
 
 def time_call(work: Callable[[], R], repeat: int = 1) -> tuple[R, Time]:
-    """Return what the work returned the last time, and the shortest times of `repeat` runs.
-
-    The clocks are read when a GPU, if the work used one, has finished.
-    """
-    walls, cpus = [], []
+    """Return what the work returned the last time, and the shortest times of `repeat` runs."""
+    times = []
     for _ in range(repeat):
-        wait_for_gpu()
-        wall, cpu = time.perf_counter(), _processor_time()
+        wall, cpu = _read_clocks()
         result = work()
-        wait_for_gpu()
-        walls.append(time.perf_counter() - wall)
-        cpus.append(_processor_time() - cpu)
-    return result, Time(min(walls), min(cpus))
+        ended = _read_clocks()
+        times.append((ended.wall - wall, ended.cpu - cpu))
+    return result, Time(*map(min, zip(*times, strict=True)))
 
 
-def _processor_time() -> float:
-    times = os.times()  # its own times come in steps of 10 ms
-    return time.process_time() + times.children_user + times.children_system
-
-
-def wait_for_gpu() -> None:
-    """Wait until a GPU has finished its work; return at once where no GPU is in use."""
+def _read_clocks() -> Time:
+    """Read the clocks when a GPU, if one is in use, has finished."""
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.synchronize()
+    times = os.times()  # its own times come in steps of 10 ms
+    cpu = time.process_time() + times.children_user + times.children_system
+    return Time(time.perf_counter(), cpu)

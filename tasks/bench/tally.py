@@ -2,117 +2,91 @@
 
 import json
 import sys
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, TypeVar
 
 from tasks.errors import InputError
-from tasks.storage import open_atomically
+from tasks.storage import write_text
 
 Row = dict[str, Any]
 T = TypeVar("T")
 
 
-class ResultFile:
-    """Rows that are kept in a file, if one is named.
-
-    Args:
-        path: The file; None keeps the rows in memory only.
-        about: What has to be the same in all parts of a campaign; it stands on the first line.
-
-    Raises:
-        InputError: The file holds something else, or the tally of another campaign.
-    """
-
-    def __init__(self, path: Path | None = None, about: Mapping[str, Any] | None = None) -> None:
-        self.path, self.rows, self.about = path, list[Row](), dict(about or {})
-        self._head = [] if about is None else [{"about": self.about}]
-        if path is not None and path.exists():
-            lines = _read(path)
-            if lines[: len(self._head)] != self._head:
-                said = lines[0].get("about", "no campaign") if lines else "nothing"
-                raise InputError(f"a tally of {said}", where=str(path), fix="name another file")
-            self.rows = lines[len(self._head) :]
-        self._write()
-
-    def add(self, *rows: Row) -> None:
-        """Keep rows, at once on disk."""
-        self.rows += rows
-        if self.path is not None:
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write("".join(map(_line, rows)))
-
-    def forget(self, unwanted: Callable[[Row], bool]) -> None:
-        """Drop some rows, so that they are computed again."""
-        self.rows = [row for row in self.rows if not unwanted(row)]
-        self._write()
-
-    def _write(self) -> None:
-        if self.path is not None:
-            with open_atomically(self.path) as path:
-                path.write_text("".join(map(_line, [*self._head, *self.rows])), encoding="utf-8")
-
-
 def run_campaign(
     cases: Mapping[str, T],
     measure: Callable[[T, tuple[str, ...]], Iterable[Row]],
-    results: ResultFile,
+    kept: Path | None = None,
     *,
     methods: Sequence[str] = (),
     jobs: int = 1,
+    seconds: float = float("inf"),
 ) -> list[Row]:
-    """Measure what the tally lacks, and return the rows of all cases; say each case that was measured.
+    """Measure what the file lacks, and return the rows of all cases; say each case that was measured.
+
+    A case is known by its name. So the name says all that its rows depend on; to measure a case again, delete its lines.
 
     Args:
         cases: What is measured, by the name that its rows have as `case`.
         measure: From a case and the methods that it lacks to its rows, all of which are kept together.
+        kept: File that keeps the rows; None keeps them in memory only.
         methods: What each case needs a row of, by its `method`; none: a case is known where it has any row.
         jobs: Processes; each keeps to one thread if there are several.
+        seconds: No case begins after these.
 
-    >>> run_campaign({"two": 2}, lambda n, _: [{"square": n * n}], ResultFile())
+    Raises:
+        InputError: The file holds something else.
+
+    >>> run_campaign({"two": 2}, lambda n, _: [{"square": n * n}])
     [{'case': 'two', 'square': 4}]
     """
     from joblib import Parallel, delayed, parallel_config  # type: ignore[import-untyped]  # noqa: PLC0415
 
-    known = defaultdict[str, set[str]](set)
-    for row in results.rows:
+    rows, known = read_rows(kept), defaultdict[str, set[str]](set)
+    for row in rows:
         known[row.get("case", "")].add(row.get("method", ""))
     lacking = {name: tuple(method for method in methods if method not in known[name]) for name in cases}
     todo = [name for name in cases if lacking[name] or not known[name]]
+    deadline = time.monotonic() + seconds
     with parallel_config("loky", inner_max_num_threads=1) if jobs > 1 else parallel_config("sequential"):
         found = Parallel(jobs, return_as="generator_unordered")(
-            delayed(_measure_case)(measure, name, cases[name], lacking[name]) for name in todo
+            delayed(_measure_case)(measure, name, cases[name], lacking[name])
+            for name in takewhile(lambda _: time.monotonic() < deadline, todo)
         )
-        for number, (name, rows) in enumerate(found, 1):
-            results.add(*rows)
-            sys.stderr.write(f"{number}/{len(todo)} {name}\n")
-    of_cases = [row for row in results.rows if row.get("case") in cases]
+        for number, new in enumerate(found, 1):
+            rows += new
+            if kept is not None:
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                with kept.open("a", encoding="utf-8") as file:
+                    file.writelines(map(_make_line, new))
+            sys.stderr.write(f"{number}/{len(todo)} {new[0]['case'] if new else ''}\n")
+    of_cases = [row for row in rows if row.get("case") in cases]
     return [row for row in of_cases if not methods or row["method"] in methods]
 
 
 def _measure_case(
     measure: Callable[[T, tuple[str, ...]], Iterable[Row]], name: str, case: T, methods: tuple[str, ...]
-) -> tuple[str, list[Row]]:
-    return name, [{"case": name, **row} for row in measure(case, methods)]
+) -> list[Row]:
+    return [{"case": name, **row} for row in measure(case, methods)]
 
 
-def _read(path: Path) -> list[Row]:
-    """Return the lines of a file; one that was being written when the campaign was killed does not count."""
-    *lines, last = path.read_text(encoding="utf-8").split("\n")
-    rows = []
-    for number, line in enumerate(lines or filter(None, [last]), 1):
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError:
-            row = None
-        if not isinstance(row, dict):
-            raise InputError(
-                "no tally of a benchmark", where=f"{path}, line {number}", fix="name another file"
-            )
-        rows.append(row)
+def read_rows(path: Path | None) -> list[Row]:
+    """Return the rows of a file, without a line that was being written when the campaign was killed; none without a file."""
+    if path is None or not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    if lines[1:] and not lines[-1].endswith("\n"):
+        lines.pop()
+    try:
+        rows = [dict(json.loads(line)) for line in lines]
+    except (ValueError, TypeError) as error:
+        raise InputError("no tally of a benchmark", where=str(path), fix="name another file") from error
+    write_text("".join(map(_make_line, rows)), path)
     return rows
 
 
-def _line(row: Row) -> str:
+def _make_line(row: Row) -> str:
     return json.dumps(row, allow_nan=False) + "\n"

@@ -7,12 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from flows.cli import run
 from tasks.bench.command import main
 from tasks.bench.quality import campaign
 from tasks.bench.quality import summary as table
 from tasks.bench.quality.campaign import Setting, judge_cell, list_settings, prepare_cell
 from tasks.bench.quality.case import Method
-from tasks.bench.tally import ResultFile, run_campaign
+from tasks.bench.tally import read_rows, run_campaign
 from tasks.errors import InputError
 
 pytest.importorskip("cleanlab")
@@ -23,43 +24,42 @@ SMALL = list_settings(["iris"], ["uniform"], (0.05, 0.2))
 CELLS = {f"{s.name} seed {seed}": (s, seed) for seed in (0, 1) for s in SMALL}
 
 
-def judge(cells, results, jobs=1):
+def judge(cells, kept=None, jobs=1):
     """Run a campaign; return its rows in one order, without what is timed."""
-    rows = run_campaign(
-        cells, lambda cell, names: judge_cell(*cell, names), results, methods=CHEAP, jobs=jobs
-    )
+    rows = run_campaign(cells, lambda cell, names: judge_cell(*cell, names), kept, methods=CHEAP, jobs=jobs)
     rows = [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
     return sorted(rows, key=lambda row: (row["case"], row["method"]))
 
 
 def test_killed_campaign_continues_to_the_same_results(tmp_path, capsys):
     path = tmp_path / "results.jsonl"
-    whole = judge(CELLS, ResultFile())
-    judge(dict([*CELLS.items()][:1]), ResultFile(path))
+    whole = judge(CELLS)
+    judge(dict([*CELLS.items()][:1]), path)
     path.write_text(path.read_text() + '{"setting": "iris/unif')  # killed while it wrote
     kept = path.read_text().splitlines()[:-1]
     capsys.readouterr()
-    assert judge(CELLS, ResultFile(path)) == whole
+    assert judge(CELLS, path) == whole
     assert path.read_text().splitlines()[: len(kept)] == kept
     assert capsys.readouterr().err.count("\n") == len(CELLS) - 1
-    assert judge(CELLS, ResultFile(path)) == whole
+    assert judge(CELLS, path) == whole
     assert not capsys.readouterr().err
 
 
-def test_redo_computes_the_named_method_again_and_keeps_the_others(tmp_path, capsys):
-    cells = {name: cell for name, cell in CELLS.items() if cell[1] == 0}
-    results = ResultFile(tmp_path / "results.jsonl")
-    judge(cells, results)
-    results.forget(lambda row: row["method"] == "argmax != label")
-    assert {row["method"] for row in ResultFile(results.path).rows} == {"normalized margin"}
+def test_a_method_whose_lines_were_deleted_is_measured_again_alone(tmp_path, capsys):
+    path, cells = tmp_path / "results.jsonl", {name: cell for name, cell in CELLS.items() if cell[1] == 0}
+    judge(cells, path)
+    kept = [line for line in path.read_text().splitlines(keepends=True) if "argmax" not in line]
+    path.write_text("".join(kept))
     capsys.readouterr()
-    judge(cells, results)
+    judge(cells, path)
     assert capsys.readouterr().err.count("\n") == len(SMALL)
-    assert len(results.rows) == len(CHEAP) * len(SMALL)
+    rows = read_rows(path)
+    assert path.read_text().startswith("".join(kept))
+    assert [row["method"] for row in rows[len(kept) :]] == ["argmax != label"] * len(SMALL)
 
 
 def test_two_processes_give_the_results_of_one():
-    assert judge(CELLS, ResultFile()) == judge(CELLS, ResultFile(), jobs=2)
+    assert judge(CELLS) == judge(CELLS, jobs=2)
 
 
 def test_halves_hold_every_data_set_with_every_kind_of_error():
@@ -104,80 +104,70 @@ def rows_of(leads):
     common |= dict.fromkeys(table.COLUMNS, 0.5) | {
         "error": None,
         "seconds": 1.0,
-        "flagged": 0.1,
-        "version": "1",
     }
-    return [
+    return pd.DataFrame(
         common
         | {"setting": f"s{number}", "seed": seed, "method": method, "block": block, "package": "p", "ap": ap}
         for number, seeds in enumerate(leads)
         for seed, lead in enumerate(seeds)
         for method, block, ap in (("default", "ours", 0.5 + lead), ("rival", "peers", 0.5))
-    ]
+    )
 
 
 def test_wins_ties_and_losses_are_counted_by_one_standard_error():
-    frame = table.list_measures(
-        rows_of([(0.1, 0.2, 0.3), (-0.1, 0.1, 0.02), (-0.2, -0.21, -0.2), (0.0, 0.0, 0.0)])
-    )
+    frame = rows_of([(0.1, 0.2, 0.3), (-0.1, 0.1, 0.02), (-0.2, -0.21, -0.2), (0.0, 0.0, 0.0)])
     expected = {"s0": "win", "s1": "tie", "s2": "loss", "s3": "tie"}
     assert table.compare_methods(frame, "default", "rival").to_dict() == expected
     assert "1 wins, 2 ties, 1 losses; wins or ties in 75 % of 4 settings" in table.verdict(frame, "default")
 
 
 def test_the_closest_peer_is_the_one_that_wins_most_often_against_the_default():
-    rows = rows_of([(0.1, 0.2, 0.3), (0.1, 0.1, 0.1)])
-    better = [row | {"method": "better", "ap": 0.65} for row in rows if row["method"] == "rival"]
-    said = table.verdict(table.list_measures(rows + better), "default")
+    frame = rows_of([(0.1, 0.2, 0.3), (0.1, 0.1, 0.1)])
+    better = frame[frame["method"] == "rival"].assign(method="better", ap=0.65)
+    said = table.verdict(pd.concat([frame, better]), "default")
     assert "wins or ties in at least 50 % of the settings; closest is better (2 settings)" in said
 
 
 def test_overview_gives_mean_and_seed_spread():
-    frame = table.list_measures(rows_of([(0.1, 0.2), (0.2, 0.3)]))
+    frame = rows_of([(0.1, 0.2), (0.2, 0.3)])
     line = next(line for line in table.overview(frame, "default").splitlines() if "**default**" in line)
     spread = np.std([0.1, 0.2], ddof=1)
     assert f".700 ± {spread:.3f}".replace("± 0", "± ") in line
 
 
-def test_a_method_that_missed_a_setting_is_not_averaged_with_the_others():
-    rows = rows_of([(0.1, 0.1), (-0.05, -0.05)])
-    rows += [
-        row | {"method": "choosy", "ap": 0.99} for row in rows_of([(0.0, 0.0)]) if row["method"] == "rival"
-    ]
-    assert "Mean AP: 0.525, place 1 of 2" in table.verdict(table.list_measures(rows), "default")
+def test_a_method_that_missed_a_setting_has_no_rank_among_the_others():
+    frame, choosy = rows_of([(0.1, 0.1), (-0.05, -0.05)]), rows_of([(0.0, 0.0)])
+    choosy = choosy[choosy["method"] == "rival"].assign(method="choosy", ap=0.99)
+    lines = table.overview(pd.concat([frame, choosy]), "default").splitlines()
+    ranks = {line.split("|")[1].strip(): line.split("|")[-4].strip() for line in lines}
+    assert (ranks["choosy"], ranks["rival"]) == ("–", "2.0")
 
 
 def test_breakdowns_cover_each_kind_and_setting():
-    frame = table.list_measures(rows_of([(0.1, 0.2), (0.2, 0.3)]))
-    assert isinstance(frame, pd.DataFrame)
+    frame = rows_of([(0.1, 0.2), (0.2, 0.3)])
     assert "uniform" in table.breakdown(frame, "noise")
     assert "20 %" in table.breakdown(frame, "rate")
     assert table.by_setting(frame, "default").count("win") == 2
 
 
 def test_main_prints_tables_and_keeps_results(tmp_path, capsys):
-    out, page = tmp_path / "r.jsonl", tmp_path / "r.md"
+    out = tmp_path / "r.jsonl"
     grid = ["--data=iris", "--noise=uniform", "--rates=20", "--half=both", "--seeds=1", "--jobs=1"]
-    main(["quality", *grid, "--methods", ",".join(CHEAP), "--out", str(out), "--markdown", str(page)])
+    main(["quality", *grid, "--methods", ",".join(CHEAP), "--out", str(out)])
     printed = capsys.readouterr()
     assert "normalized margin" in printed.out
-    assert page.read_text() == printed.out
     assert {json.loads(line)["method"] for line in out.read_text().splitlines()} == set(CHEAP)
     assert "iris/uniform/20 seed 0" in printed.err
 
 
-@pytest.mark.parametrize(
-    "option", ["--data nothing", "--noise nothing", "--methods nothing", "--rates few", "--jobs 0"]
-)
+@pytest.mark.parametrize("option", ["--data nothing", "--noise nothing", "--methods nothing", "--rates few"])
 def test_wrong_options_are_refused_with_what_to_do(option):
     with pytest.raises(InputError) as caught:
         main(["quality", *option.split(), "--seeds", "1"])
     assert caught.value.fix
 
 
-def test_kept_results_are_not_forgotten_where_an_option_is_wrong(tmp_path):
-    results = ResultFile(tmp_path / "results.jsonl")
-    judge(dict([*CELLS.items()][:1]), results)
-    with pytest.raises(InputError):
-        main(["quality", "--data=iris", "--redo=argmax", "--jobs=0", "--out", str(results.path)])
-    assert ResultFile(results.path).rows == results.rows
+@pytest.mark.parametrize("option", ["--jobs", "--seeds"])
+def test_counts_begin_at_one(option, capsys):
+    assert run(["bench", "quality", option, "0"]) == 2
+    assert option in capsys.readouterr().err

@@ -65,7 +65,7 @@ def test_the_command_prints_the_table_and_keeps_what_it_did(
     main(arguments)
     first = capsys.readouterr()
     assert "| recall of what is flagged " in first.out
-    assert first.err == "1/1 wine/uniform/20 seed 0\n"
+    assert first.err == "1/1 controls of wine/uniform/20 seed 0\n"
     main(arguments)
     again = capsys.readouterr()
     assert again.out == first.out

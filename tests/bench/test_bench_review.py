@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasks.bench.review.gain import correct, find_share, format_curve, make_judge, play_reviewer
+from tasks.bench.review.gain import correct_labels, find_share, format_curve, make_judge, play_reviewer
 from tasks.errors import InputError
 
 SHARES = (0.0, 0.1, 0.2, 1.0)
@@ -28,10 +28,10 @@ def test_the_table_names_every_queue_and_the_share(monkeypatch: pytest.MonkeyPat
         for seed, curve in enumerate(curves)
         for share, accuracy in zip(SHARES, curve, strict=True)
     ]
-    text = " ".join(format_curve(rows, "labelsweep bench review").split())
+    text = " ".join(format_curve(rows).split())
     assert "| reviewed | share | labelsweep | random order |" in text
-    assert "| 0 | 0.0 % | 80.00 % ± 0.00 % | 80.00 % ± 0.00 % |" in text
-    assert "| **share for 95 % of the possible gain** | | 20.0 % | 100.0 % |" in text
+    assert "| 0 | 0.0% | 80.00% ± 0.00% | 80.00% ± 0.00% |" in text
+    assert "| **share for 95% of the possible gain** | | 20.0% | 100.0% |" in text
 
 
 def test_reviewing_gives_the_true_labels_and_nothing_else() -> None:
@@ -42,7 +42,9 @@ def test_reviewing_gives_the_true_labels_and_nothing_else() -> None:
     wrong = np.flatnonzero(true == 0)[:20]
     given[wrong] = 1
     judge = make_judge(features, features, true)
-    accuracy = [judge(correct(given, true, rows).tobytes()) for rows in (np.arange(0), wrong, np.arange(60))]
+    accuracy = [
+        judge(correct_labels(given, true, rows).tobytes()) for rows in (np.arange(0), wrong, np.arange(60))
+    ]
     assert accuracy[0] < accuracy[1] == accuracy[2] > 0.9
 
 

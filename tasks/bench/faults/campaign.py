@@ -7,10 +7,10 @@ the same again, undisturbed, to its end. What strikes goes round.
 
 - `bench faults`: SIGKILL for the command with its process group, a worker's run, the worker alone, both at once. In every other
   round the first repetition is killed too.
-- `bench faults troubles`: SIGKILL, SIGTERM, a disk that fills up, a clock that jumps, the same command a
-  second time, a removed file, a corrupted one (in a review, a page of the database of decisions), an object store that
-  stops to answer. Where a file of a finished
-  run or the database was damaged, the first repetition may refuse with one line; the file is then put back, as from a backup.
+- `bench faults troubles`: SIGKILL, SIGTERM, a disk that fills up, a clock that jumps, the same command a second time, a removed
+  file, a corrupted one (in a review, a page of the database of decisions), an object store that stops to answer. Where a file
+  of a finished run or the database was damaged, the first repetition may refuse with one line; the file is then put back, as
+  from a backup.
 
 Lost is: after a kill, a file under its final name that is not whole, or a second run folder beside the one to resume; a file
 that differs in a byte from those of undisturbed commands (compared is every file that two undisturbed commands agree on); an
@@ -21,29 +21,31 @@ With --tally FILE a campaign can be done in parts: each resumes where the one be
 """
 
 import os
-import random
+import re
 import signal
 import sys
 import tempfile
-import time
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from itertools import count, groupby
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import Annotated
 
+import pandas as pd
 import typer
 
 from tasks.bench.command import Seed, count_of
+from tasks.bench.faults.harm import PLACES, use_folder
 from tasks.bench.faults.programs import run_prefect_server
-from tasks.bench.faults.reference import make_reference
-from tasks.bench.faults.trial import ALLOWED, SERVED, Plan, Stage, Trial, Way, run_trial
-from tasks.bench.tables import format_table
-from tasks.bench.tally import ResultFile
+from tasks.bench.faults.reference import Reference, make_reference
+from tasks.bench.faults.trial import ON_WORKER, Trial
+from tasks.bench.tables import format_frame, format_table
+from tasks.bench.tally import Row, run_campaign
 from tasks.errors import InputError
 from tasks.report.summary import read_package_versions
 
-WORDS: dict[Way, str] = {
+WORDS = {
     "kill": "SIGKILL: the command, its whole process group",
     "run": "SIGKILL: a worker's run, its process",
     "worker": "SIGKILL: the worker alone",
@@ -58,9 +60,12 @@ WORDS: dict[Way, str] = {
 }
 KILLS = list(WORDS)[:4]
 TROUBLES = ["kill", *list(WORDS)[4:]]
-STAGES: tuple[Stage, ...] = ("sweep", "review", "apply")
 # Of five trials three strike the sweep, which is by far the longest; the others review and apply.
-STAGES_OF_A_ROUND: tuple[Stage, ...] = ("sweep", "review", "sweep", "apply", "sweep")
+STAGES = ("sweep", "review", "sweep", "apply", "sweep")
+ENDS = {"survived": "survived", "refused": "refused with one line", "killed": "ended by it"}
+OTHER_END = "anything else"
+# What is struck in which way, at what, how often.
+Plan = tuple[str, str, int]
 
 Rows = Annotated[int, count_of("rows of the data set")]
 Kept = Annotated[Path | None, typer.Option(metavar="FILE", help="keep every trial there, and resume from it")]
@@ -80,8 +85,8 @@ def run_kills(
     part: Part = "1/1",
 ) -> None:
     """Kill real runs, here and on a worker, at random moments, and count what was lost."""
-    kept = ResultFile(tally, {"campaign": "kills", "rows": rows, "seed": seed})
-    _run_campaign(list(_plan_kills(kills)), kept, seconds, part)
+    cases = {f"kill {n}, {rows} rows, seed {seed}": plan for n, plan in enumerate(plan_kills(kills))}
+    run_trials(cases, rows, tally, seconds, part)
 
 
 def run_troubles(
@@ -94,15 +99,15 @@ def run_troubles(
     part: Part = "1/1",
 ) -> None:
     """Do more harm than kills to sweeps, reviews and applications at random moments, and count what was lost."""
-    kept = ResultFile(tally, {"campaign": "troubles", "rows": rows, "seed": seed})
-    rounds, each = len(TROUBLES), len(STAGES_OF_A_ROUND)
-    plans: list[Plan] = [
-        (TROUBLES[number // each % rounds], STAGES_OF_A_ROUND[number % each], 1) for number in range(trials)
-    ]
-    _run_campaign(plans, kept, seconds, part)
+    # Eight troubles and five stages have no common factor: each trouble meets each stage.
+    cases: dict[str, Plan] = {
+        f"trouble {n}, {rows} rows, seed {seed}": (TROUBLES[n % len(TROUBLES)], STAGES[n % len(STAGES)], 1)
+        for n in range(trials)
+    }
+    run_trials(cases, rows, tally, seconds, part)
 
 
-def _plan_kills(kills: int) -> Iterator[Plan]:
+def plan_kills(kills: int) -> Iterator[Plan]:
     """Yield sweeps to kill, once or, in every other round, twice, until there are so many kills."""
     for number in count():
         strikes = min(1 + number // len(KILLS) % 2, kills)
@@ -112,92 +117,63 @@ def _plan_kills(kills: int) -> Iterator[Plan]:
         kills -= strikes
 
 
-def _run_campaign(plans: Sequence[Plan], kept: ResultFile, seconds: float, part: str) -> None:
-    """Run the trials that are not kept, print the table of all, and leave with exit code 1 where something was lost.
-
-    Args:
-        plans: What each trial strikes.
-        seconds: No trial begins after these.
-    """
-    own, trials = _choose_part(part, len(plans)), [Trial.model_validate(row) for row in kept.rows]
-    rows, seed = (kept.about[name] for name in ("rows", "seed"))
-    missing = sorted({*own} - {trial.number for trial in trials})
-    random.Random(seed).shuffle(missing)  # noqa: S311 (so that what is done first has some of everything)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that everything is cleared up
-    took = None
-    try:
-        if missing:
-            with (
-                tempfile.TemporaryDirectory(prefix="labelsweep-faults-") as name,
-                run_prefect_server(Path(name)) as environment,
-                make_reference(
-                    Path(name), rows, environment, served=any(way in SERVED for way, *_ in plans)
-                ) as reference,
-            ):
-                took, deadline = reference.seconds, time.monotonic() + seconds
-                for number in missing:
-                    if time.monotonic() > deadline:
-                        break
-                    trial = run_trial(reference, number, plans[number], seed)
-                    trials.append(trial)
-                    kept.add(trial.model_dump(mode="json"))
-                    sys.stderr.write(_describe(trial))
-    finally:
-        sys.stdout.write(make_fault_table(trials, rows, took))
-    sys.exit(1 if any(trial.wrong for trial in trials) else 0)
-
-
-def _choose_part(part: str, trials: int) -> range:
-    """Return the numbers of the trials in a part such as 1/2."""
-    place, slash, parts = part.partition("/")
-    if not (slash and place.isdecimal() and parts.isdecimal() and 1 <= int(place) <= int(parts)):
+def run_trials(cases: Mapping[str, Plan], rows: int, tally: Path | None, seconds: float, part: str) -> None:
+    """Run the trials that are not kept, print the table of all, and leave with exit code 1 where something was lost."""
+    if not (found := re.fullmatch(r"0*([1-9]\d*)/(\d+)", part)) or int(found[1]) > int(found[2]):
         raise InputError(f"no part '{part}'", where="--part", fix="write it as 1/2")
-    return range(int(place) - 1, trials, int(parts))
+    own = {name: cases[name] for name in list(cases)[int(found[1]) - 1 :: int(found[2])]}
+    with_worker = any(way in ON_WORKER for way, *_ in cases.values())
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that everything is cleared up
+    with ExitStack() as exits:
+
+        @cache
+        def prepare() -> Reference:
+            folder = Path(exits.enter_context(tempfile.TemporaryDirectory(prefix="labelsweep-faults-")))
+            environment = exits.enter_context(run_prefect_server(folder))
+            return exits.enter_context(make_reference(folder, rows, environment, with_worker=with_worker))
+
+        def measure(name: str) -> Row:
+            way, stage, strikes = cases[name]
+            reference = prepare()
+            with PLACES.get(way, use_folder)(reference.folder / re.sub(r"\W+", "-", name)) as place:
+                seen = Trial(reference, place, way, stage, name).run(strikes)
+            return {"undisturbed": reference.seconds, **seen}
+
+        known = run_campaign(
+            {name: name for name in own}, lambda name, _: [measure(name)], tally, seconds=seconds
+        )
+    sys.stdout.write(make_fault_table(known, rows))
+    sys.exit(1 if any(row["wrong"] for row in known) else 0)
 
 
-def _describe(trial: Trial) -> str:
-    wrong = "; ".join(trial.wrong) or "nothing lost"
-    return f"{trial.number} {trial.way} in {trial.stage}: {trial.done} → {trial.ended}; {wrong}\n"
-
-
-def count_strikes(trials: Sequence[Trial]) -> int:
-    """Return how many strikes came in time."""
-    return sum(len(trial.kept) for trial in trials)
-
-
-def make_fault_table(trials: Sequence[Trial], rows: int, seconds: float | None = None) -> str:
-    """Return the result as Markdown.
-
-    Args:
-        seconds: What an undisturbed sweep took, where one was run.
-    """
-    took = f" (an undisturbed run took {seconds:.1f} s)" if seconds else ""
-    about = (
-        f"{len(trials):,} trials, {count_strikes(trials):,} strikes, each at a random moment of work on {rows:,} rows{took}; "
-        f"{sum(trial.late for trial in trials):,} more came after the end. "
-        "Each trial was followed by the same again, to its end, and compared."
+def make_fault_table(trials: Sequence[Row], rows: int) -> str:
+    """Return the result as Markdown."""
+    names = ["case", "way", "stage", "done", "ended", "kept", "late", "lost", "wrong", "undisturbed"]
+    frame = pd.DataFrame(trials, columns=names)
+    frame["trouble"] = pd.Categorical(frame["way"].map(WORDS), list(WORDS.values()))
+    frame["during"] = pd.Categorical(frame["stage"], ["sweep", "review", "apply"])
+    frame["strikes"] = frame["kept"].map(len)
+    frame["end"] = frame["ended"].map(ENDS).fillna(OTHER_END)
+    by = frame.groupby(["trouble", "during"], observed=True)
+    table = by.agg(trials=("case", "size"), strikes=("strikes", "sum"))
+    ends = by["end"].value_counts().unstack().reindex(columns=[*ENDS.values(), OTHER_END])
+    table = table.join(ends.fillna(0).astype(int))
+    table["nothing lost, same bytes after the repetition"] = by["lost"].agg(
+        lambda some: (some.map(len) == 0).sum()
     )
-
-    def place(trial: Trial) -> tuple[int, int]:
-        return list(WORDS).index(trial.way), STAGES.index(trial.stage)
-
-    lines = []
-    for (way, stage), some in groupby(sorted(trials, key=place), key=lambda trial: (trial.way, trial.stage)):
-        group = list(some)
-        ends = Counter(trial.ended for trial in group)
-        counts = [ends[end] for end in ALLOWED]
-        whole = sum(not trial.lost for trial in group)
-        cells = [len(group), count_strikes(group), *counts, len(group) - sum(counts), whole]
-        lines.append([WORDS[way], stage, *cells])
-    ends_in_words = ["survived", "refused with one line", "ended by it", "anything else"]
-    heads = ["trouble", "during", "trials", "strikes", *ends_in_words]
-    wrong = [(trial.number, trial.done, "; ".join(trial.wrong)) for trial in trials if trial.wrong]
-    steps = Counter(kept for trial in trials if trial.stage == "sweep" for kept in trial.kept)
+    steps = frame.loc[frame["stage"] == "sweep", "kept"].explode().value_counts().sort_index()
+    wrong = [(row["case"], row["done"], "; ".join(row["wrong"])) for row in trials if row["wrong"]]
+    about = (
+        f"{len(frame):,} trials, {frame['strikes'].sum():,} strikes, each at a random moment of work on {rows:,} rows "
+        f"(an undisturbed run took {frame['undisturbed'].median():.1f} s); {frame['late'].sum():,} more came after the "
+        "end. Each trial was followed by the same again, to its end, and compared.\n"
+    )
+    versions = ", ".join(f"{name} {number}" for name, number in read_package_versions().items())
     parts = [
-        about + "\n",
-        format_table([*heads, "nothing lost, same bytes after the repetition"], lines, words=2),
+        about,
+        format_frame(table),
         format_table(["trial", "what was done", "what was wrong"], wrong or [("", "", "nothing")], words=3),
-        format_table(["steps that were finished at the strike", "strikes"], sorted(steps.items())),
-        f"{os.cpu_count()} cores; {', '.join(f'{name} {number}' for name, number in read_package_versions().items())}\n",
+        format_table(["steps that were finished at the strike", "strikes"], steps.items()),
+        f"{os.cpu_count()} cores; {versions}\n",
     ]
     return "\n".join(parts)

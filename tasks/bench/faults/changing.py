@@ -3,14 +3,12 @@
 What is known of them by id is compared with what a run says.
 """
 
-import csv
-import random
 from collections.abc import Collection
-from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-import pyarrow.parquet as pq
+import numpy as np
+import pandas as pd
 
 from tasks.errors import InputError
 from tasks.runs.checksums import check_run
@@ -19,52 +17,47 @@ CLASSES = ("north", "south", "west")
 CHANGES = ("same", "added", "removed", "relabelled", "column", "reordered")
 
 
-@dataclass
 class ChangingTable:
-    """The file of a data set: rows by id, each with its label and the features that all rows have."""
+    """The file of a data set: rows with an id, a label and features.
 
-    name: str
-    source: str
-    rng: random.Random
-    rows: dict[str, tuple[str, list[float]]] = field(default_factory=dict)
-    columns: int = 4
-    made: int = 0
+    Args:
+        source: Name of the file, in which `{date}` stands for the day.
+    """
+
+    def __init__(self, name: str, source: str, rng: np.random.Generator) -> None:
+        self.name, self.source, self.rng, self.made = name, source, rng, 0
+        self.rows = pd.DataFrame(columns=["id", "label", "x0", "x1", "x2", "x3"])
+        self.add(int(rng.integers(60, 151)))
 
     def add(self, count: int, wrong: float = 0.08) -> None:
         """Add rows of three well separated classes, a share of them under a wrong label."""
-        for _ in range(count):
-            true = self.rng.randrange(len(CLASSES))
-            given = (true + 1) % len(CLASSES) if self.rng.random() < wrong else true
-            values = [self.rng.gauss(3.0 * (column == true), 0.6) for column in range(self.columns)]
-            self.rows[f"{self.name}-{self.made}"] = CLASSES[given], values
-            self.made += 1
+        names, true = self.rows.columns[2:], self.rng.integers(len(CLASSES), size=count)
+        given = np.where(self.rng.random(count) < wrong, (true + 1) % len(CLASSES), true)
+        values = self.rng.normal(3.0 * (np.arange(len(names)) == true[:, None]), 0.6)
+        ids = [f"{self.name}-{number}" for number in range(self.made, self.made + count)]
+        new = pd.DataFrame(values, columns=names).assign(id=ids, label=np.array(CLASSES)[given])
+        self.rows = pd.concat([self.rows, new], ignore_index=True)
+        self.made += count
 
     def change(self, how: str) -> None:
         """Do to the rows what happens to them before a night."""
-        some = self.rng.sample(sorted(self.rows), 3)
+        some = self.rng.choice(len(self.rows), 3, replace=False)
         if how == "added":
             self.add(10, wrong=0.2)
         elif how == "removed":
-            for name in some:
-                del self.rows[name]
+            self.rows = self.rows.drop(index=some).reset_index(drop=True)
         elif how == "relabelled":
-            for name in some:
-                label, values = self.rows[name]
-                self.rows[name] = CLASSES[(CLASSES.index(label) + 1) % len(CLASSES)], values
+            self.rows.loc[some, "label"] = self.rows.loc[some, "label"].map(
+                dict(zip(CLASSES, np.roll(CLASSES, -1), strict=True))
+            )
         elif how == "column":
-            self.columns += 1
-            for _, values in self.rows.values():
-                values.append(self.rng.gauss(0, 1))
+            self.rows[f"x{self.rows.shape[1] - 2}"] = self.rng.normal(size=len(self.rows))
         elif how == "reordered":
-            names = self.rng.sample(sorted(self.rows), len(self.rows))
-            self.rows = {name: self.rows[name] for name in names}
+            self.rows = self.rows.sample(frac=1, random_state=self.rng, ignore_index=True)
 
     def write(self, folder: Path, day: date) -> None:
         """Write the file of a day; a dated one lies beside those of the days before."""
-        with (folder / self.source.format(date=day)).open("w", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(["id", *(f"x{column}" for column in range(self.columns)), "label"])
-            writer.writerows([name, *values, label] for name, (label, values) in self.rows.items())
+        self.rows.to_csv(folder / self.source.format(date=day), index=False)
 
 
 def list_wrong_results(
@@ -82,18 +75,17 @@ def list_wrong_results(
         check_run(run)
     except InputError as error:
         return [str(error)]
-    labels = {name: label for name, (label, _) in table.rows.items()}
-    rows = pq.read_table(run / "dataset.parquet", columns=["sample_id", "label"]).to_pylist()
-    if {row["sample_id"]: row["label"] for row in rows} != labels:
+    labels = dict(zip(table.rows["id"], table.rows["label"], strict=True))
+    swept = pd.read_parquet(run / "dataset.parquet", columns=["sample_id", "label"])
+    if dict(swept.to_numpy().tolist()) != labels:
         return [f"{run.name} is not of tonight's rows"]
-    scores = pq.read_table(run / "scores.parquet", columns=["sample_id", "flagged"]).to_pylist()
-    flagged = {row["sample_id"] for row in scores if row["flagged"]}
+    scores = pd.read_parquet(run / "scores.parquet")
+    flagged = set(scores.loc[scores["flagged"] == 1, "sample_id"])
     paths = [path for path in (run / "queue.parquet", run / "open.parquet") if path.exists()]
-    asked = {name for path in paths for name in pq.read_table(path)["sample_id"].to_pylist()}
+    asked = {name for path in paths for name in pd.read_parquet(path)["sample_id"]}
     answered = {name for name, label in labels.items() if (name, label) in settled}
-    twice, lost = set() if is_reviewed else asked & answered, flagged - asked - answered
-    return [
-        f"{run.name} {what}: {sorted(some)}"
-        for what, some in (("asks again", twice), ("does not ask", lost))
-        if some
-    ]
+    wrong = {
+        "asks again": set() if is_reviewed else asked & answered,
+        "does not ask": flagged - asked - answered,
+    }
+    return [f"{run.name} {what}: {sorted(some)}" for what, some in wrong.items() if some]

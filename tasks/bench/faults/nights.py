@@ -15,10 +15,8 @@ about; an acknowledged decision that is not in the log exactly once; an answered
 folder that an unfinished run left behind.
 """
 
-import random
 import statistics
 import sys
-import tempfile
 import time
 import uuid
 from collections import Counter
@@ -30,19 +28,27 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import httpx
+import numpy as np
 import psutil  # type: ignore[import-untyped]
 import typer
 
 from tasks.bench.command import Seed, count_of
 from tasks.bench.faults.changing import CHANGES, ChangingTable, list_wrong_results
 from tasks.bench.faults.programs import Program, find_processes
-from tasks.bench.faults.reference import find_broken_files
-from tasks.bench.faults.reviewer import People
-from tasks.bench.faults.workers import WAYS, Strike, run_second_worker, strike, take_gpu_worker
-from tasks.bench.helpers import import_test_module
+from tasks.bench.faults.reference import check_end, find_broken_files
+from tasks.bench.faults.reviewer import (
+    REVIEW_OPTIONS,
+    fill_spreadsheet,
+    make_answers,
+    send_decisions,
+    wait_for_address,
+)
+from tasks.bench.faults.workers import WAYS, run_second_worker, strike, take_gpu_worker
+from tasks.bench.scale.stack import run_stack_on_postgres
 from tasks.bench.tables import describe_setup, format_table
 from tasks.errors import InputError, LabelsweepError
 from tasks.review.log import read_log
+from tasks.review.queue import load_queue
 from tasks.runs.data_sets import LATEST
 
 OPTIONS = {"label": "label", "id": "id", "rounds": 1, "folds": 3, "feature_map": "raw", "controls": 0}
@@ -58,10 +64,25 @@ STILL_SECONDS = 240.0
 # What a run takes before one was measured.
 RUN_SECONDS = 15.0
 FIRST_DAY = date(2026, 12, 1)
-# Of so many data sets people decide after each night, half of them on the page.
-REVIEWED = 8
+# Of so many data sets people decide after each night, half of them on the page, on so many samples of each queue.
+REVIEWED, ANSWERS = 8, 3
 # The first data set waits for its review, the second for the gpu worker.
 SPECIAL: dict[int, dict[str, object]] = {0: {"wait_for_review": True}, 1: {"gpu_deployment": "fit/gpu"}}
+
+
+@dataclass
+class Strike:
+    """A run that is struck once, so many seconds after its process began.
+
+    Attributes:
+        steps: How many steps were finished at the strike; None before it.
+    """
+
+    way: str
+    after: float
+    began: float
+    steps: int | None = None
+    is_cancelled: bool = False
 
 
 @dataclass
@@ -72,21 +93,28 @@ class Night:
         runs: The data set of each run, known by its id.
         plan: Strikes at runs, whether their moment has come or not.
         answered: The runs that waited for a review, and have been answered.
+        changes: What happened to the files before it.
+        again: How many runs the stack started once more.
+        late_fits: How many fits waited for their worker.
     """
 
     number: int
-    changes: Counter[str]
     runs: dict[str, ChangingTable] = field(default_factory=dict)
     plan: dict[str, Strike] = field(default_factory=dict)
     answered: set[str] = field(default_factory=set)
+    changes: Counter[str] = field(default_factory=Counter)
     ends: Counter[str] = field(default_factory=Counter)
-    strikes: list[Strike] = field(default_factory=list)
     seconds: float = 0.0
     again: int = 0
     submitted: int = 0
-    waited: int = 0
+    late_fits: int = 0
     decisions: int = 0
     wrong: list[str] = field(default_factory=list)
+
+    @property
+    def strikes(self) -> list[Strike]:
+        """The strikes whose moment has come."""
+        return [one for one in self.plan.values() if one.steps is not None]
 
 
 def run_nights(
@@ -102,74 +130,61 @@ def run_nights(
     """Sweep many changing data sets for several nights on a stack, strike, and count what was lost; Ctrl-C counts until then."""
     if not (chosen := [way for way in WAYS if ways in way]):
         raise InputError(f"no way to strike has '{ways}' in it", fix=f"it is one of: {'; '.join(WAYS)}")
-    stacks, servers = (import_test_module("stack", name) for name in ("local_stack", "postgres_server"))
-    if servers.binaries() is None:
-        raise InputError("no Postgres on this machine", fix="apt-get install postgresql")
-    with tempfile.TemporaryDirectory(prefix="labelsweep-nights-") as name, servers.postgres(None) as database:
-        ports = {"LABELSWEEP_REPORTS_PORT": str(servers.free_port())}
-        variables = {"PREFECT_SERVER_DATABASE_CONNECTION_URL": database, **VARIABLES, **ports}
-        stack = stacks.Stack(Path(name), servers.free_port(), variables)
-        stack.start()
-        try:
-            campaign = Campaign(stack, data_sets, chosen, random.Random(seed))  # noqa: S311 (no secret)
-            with suppress(KeyboardInterrupt), run_second_worker(stack):
-                for number in range(nights):
-                    missing = strikes - sum(len(night.strikes) for night in campaign.nights)
-                    campaign.live(number, -(-missing // (nights - number)))
-            sys.stdout.write(campaign.make_table())
-        finally:
-            stack.stop()
+    with run_stack_on_postgres(**VARIABLES) as stack:
+        campaign = Campaign(stack, data_sets, chosen, np.random.default_rng(seed))
+        with suppress(KeyboardInterrupt), run_second_worker(stack):
+            for number in range(nights):
+                missing = strikes - sum(len(night.strikes) for night in campaign.nights)
+                campaign.live(Night(number + 1), -(-missing // (nights - number)))
+        sys.stdout.write(make_tables(campaign.nights, data_sets))
     sys.exit(1 if any(night.wrong for night in campaign.nights) else 0)
 
 
 class Campaign:
-    """Data sets on a stack, night after night."""
+    """Data sets on a stack, night after night, and people who decide on the first samples of queues, each queue once."""
 
-    def __init__(self, stack: Any, count: int, ways: list[str], rng: random.Random) -> None:  # noqa: ANN401
-        self.stack, self.rng = stack, rng
+    def __init__(self, stack: Any, count: int, ways: list[str], rng: np.random.Generator) -> None:  # noqa: ANN401
+        self.stack, self.rng, self.ways = stack, rng, cycle(ways)
         self.out = Path(stack.environment()["LABELSWEEP_OUT"])
         self.sources = stack.folder / "exports"
         self.sources.mkdir()
+        names = [f"set-{n:02}" for n in range(count)]
         self.tables = [
-            ChangingTable(name := f"set-{n:02}", f"{name}-{{date}}.csv" if n % 2 else f"{name}.csv", rng)
-            for n in range(count)
+            ChangingTable(name, f"{name}-{{date}}.csv" if n % 2 else f"{name}.csv", rng)
+            for n, name in enumerate(names)
         ]
-        for table in self.tables:
-            table.add(rng.randrange(60, 151))
         self.nights: list[Night] = []
-        self.people = People(self.out, self._command)
-        self.took: list[float] = []
-        self.ways = cycle(ways)
+        self.took = [RUN_SECONDS]
+        self.acknowledged: set[tuple[str, str]] = set()
+        self.reviewed: set[str] = set()
 
-    def live(self, number: int, strikes: int) -> None:
+    def live(self, night: Night, strikes: int) -> None:
         """Let a night pass and look at what it leaves; then let people decide."""
-        night = Night(number + 1, Counter())
         for place, table in enumerate(self.tables):
             # The data set that waits for its review gets rows with wrong labels: without any, nobody is asked.
-            how = (self.rng.choice(CHANGES) if place else "added") if number else "new"
+            how = (str(self.rng.choice(CHANGES)) if place else "added") if night.number > 1 else "new"
             table.change(how)
-            table.write(self.sources, FIRST_DAY + timedelta(number))
+            table.write(self.sources, FIRST_DAY + timedelta(night.number - 1))
             night.changes[how] += 1
-        if not number:
+        if night.number == 1:
             self._deploy()
-        began, known = time.monotonic(), len(self.people.acknowledged)
+        began, known = time.monotonic(), len(self.acknowledged)
         self._sweep(night, strikes)
         night.seconds = time.monotonic() - began
         self._look(night)
-        for place, table in enumerate(self.rng.sample(self.tables, min(REVIEWED, len(self.tables)))):
-            night.wrong += self.people.decide(self._newest(table), on_page=place % 2 == 0)
-        night.wrong += self.people.find_wrong_with_log()
-        night.decisions = len(self.people.acknowledged) - known
+        for place, number in enumerate(self.rng.permutation(len(self.tables))[:REVIEWED]):
+            self._decide(night, self.tables[number], on_page=place % 2 == 0)
+        found = Counter((row.run, row.sample_id) for row in read_log(self.out))
+        night.wrong += [
+            f"{found[key]} times in the log: {key}" for key in self.acknowledged if found[key] != 1
+        ]
+        night.decisions = len(self.acknowledged) - known
         self.nights.append(night)
-        sys.stderr.write(
-            f"night {night.number}: {dict(night.ends)}, {len(night.strikes)} strikes, {night.again} started again, "
-            f"{night.submitted} submitted again, {night.seconds:.0f} s; {'; '.join(night.wrong) or 'nothing wrong'}\n"
-        )
+        sys.stderr.write(f"night {night.number}: {dict(night.ends)}, {night.wrong or 'nothing wrong'}\n")
 
-    def _command(self, *arguments: str) -> Program:
+    def _start(self, *arguments: str) -> Program:
         log = self.stack.folder / f"command-{uuid.uuid4().hex}.log"
-        where = [] if arguments[0] == "deploy" else ["--out", str(self.out)]
-        return Program([*arguments, *where], self.stack.environment(), log)
+        return Program([*arguments], self.stack.environment(), log)
 
     def _deploy(self) -> None:
         entries = {
@@ -178,8 +193,7 @@ class Campaign:
         }
         file = self.stack.folder / "datasets.yaml"
         file.write_text(repr({"defaults": OPTIONS, "datasets": entries}))  # which is YAML too
-        if (program := self._command("deploy", "--file", str(file))).end() != "survived":
-            raise LabelsweepError("the data sets could not be deployed", where=program.said()[-300:])
+        check_end(self._start("deploy", "--file", str(file)))
 
     def _submit(self, table: ChangingTable) -> str:
         with self.stack.client() as client:
@@ -192,7 +206,7 @@ class Campaign:
         night.runs = {self._submit(table): table for table in self.tables}
         last, moved = dict[str, str](), time.monotonic()
         while True:
-            states, living = self._states(night.runs), self._living()
+            states, living = self._read_states(night.runs), self._find_living()
             now = {run: f"{one['state_name']} {one['run_count']}" for run, one in states.items()}
             if now != last:
                 last, moved = now, time.monotonic()
@@ -204,44 +218,43 @@ class Campaign:
             stands_still = time.monotonic() - moved > STILL_SECONDS
             for run, state in at_work.items():
                 if state == "Cancelled" or stands_still:
-                    self._submit_again(night, run, state)
+                    night.ends[f"left as {state}"] += 1
+                    night.submitted += 1
+                    table = night.runs.pop(run)
+                    night.runs[self._submit(table)] = table
                 elif state == "Suspended" and run not in living:
-                    self._answer(night, run)
+                    self._decide(night, night.runs[run], on_page=True)
+                    night.answered.add(run)
+                    with self.stack.client() as client:
+                        client.resume_flow_run(uuid.UUID(run), run_input={"action": "apply now"})
             moved = time.monotonic() if stands_still else moved
-            if not night.waited:
-                night.waited = self._count_late_fits()
-            if night.waited:
+            night.late_fits = night.late_fits or self._count_late_fits()
+            if night.late_fits:
                 away.resume()
             self._strike(night, strikes, living)
             time.sleep(1)
         away.resume()
         self._count_ends(night)
 
-    def _submit_again(self, night: Night, run: str, state: str) -> None:
-        night.ends[f"left as {state}"] += 1
-        night.submitted += 1
-        table = night.runs.pop(run)
-        night.runs[self._submit(table)] = table
-
     def _count_ends(self, night: Night) -> None:
-        for run, one in self._states(night.runs).items():
-            state, is_answered = one["state_name"], run in night.answered
+        for run, one in self._read_states(night.runs).items():
+            state, name, is_answered = one["state_name"], night.runs[run].name, run in night.answered
             night.ends[state] += 1
             night.again += one["run_count"] > 1 + is_answered
             if is_answered and state != "Applied":
-                night.wrong.append(f"{night.runs[run].name}, answered with apply now, ended as {state}")
+                night.wrong.append(f"{name}, answered with apply now, ended as {state}")
             if run in night.plan and night.plan[run].is_cancelled:
-                night.wrong.append(f"{night.runs[run].name}, cancelled, ended as {state}")
+                night.wrong.append(f"{name}, cancelled, ended as {state}")
             if one["run_count"] == 1 and state == "Completed":
                 self.took.append(one["total_run_time"])
 
-    def _states(self, names: dict[str, ChangingTable]) -> dict[str, dict[str, Any]]:
+    def _read_states(self, runs: dict[str, ChangingTable]) -> dict[str, dict[str, Any]]:
         """Return the runs as the server has them; it may be too busy to answer at once."""
         deadline = time.monotonic() + STILL_SECONDS
         while time.monotonic() < deadline:
             with suppress(OSError):
                 status, found = self.stack.post(
-                    "/flow_runs/filter", {"flow_runs": {"id": {"any_": list(names)}}}
+                    "/flow_runs/filter", {"flow_runs": {"id": {"any_": list(runs)}}}
                 )
                 if status == httpx.codes.OK:
                     return {one["id"]: one for one in found}
@@ -249,22 +262,37 @@ class Campaign:
         raise LabelsweepError("the server does not answer", where=self.stack.url)
 
     def _count_late_fits(self) -> int:
-        wanted = {
-            "deployments": {"name": {"any_": ["gpu"]}},
-            "flow_runs": {"state": {"name": {"any_": ["Late"]}}},
-        }
+        late = {"flow_runs": {"state": {"name": {"any_": ["Late"]}}}}
         with suppress(OSError):
+            wanted = {"deployments": {"name": {"any_": ["gpu"]}}, **late}
             return len(self.stack.post("/flow_runs/filter", wanted)[1])
         return 0
 
-    def _answer(self, night: Night, run: str) -> None:
-        """Decide on the queue of a suspended run, and answer its form."""
-        night.wrong += self.people.decide(self._newest(night.runs[run]), on_page=True)
-        night.answered.add(run)
-        with self.stack.client() as client:
-            client.resume_flow_run(uuid.UUID(run), run_input={"action": "apply now"})
+    def _decide(self, night: Night, table: ChangingTable, *, on_page: bool) -> None:
+        """Decide on a queue, on the page or in the spreadsheet, unless that was done before."""
+        run = self._find_newest(table)
+        samples = [item.sample_id for item in load_queue(run).items[:ANSWERS]]
+        if run.name in self.reviewed or not samples:
+            return
+        self.reviewed.add(run.name)
+        if on_page:
+            answers = [{**answer, "action": uuid.uuid4().hex} for answer in make_answers(run, ANSWERS)]
+            program = self._start("review", run.name, *REVIEW_OPTIONS, "--out", str(self.out))
+            is_done = len(send_decisions(wait_for_address(program), answers)) == len(answers)
+            program.process.terminate()
+            program.end()
+        else:
+            filled = fill_spreadsheet(run, self.out.with_name("filled.csv"), ANSWERS)
+            where = ["--run", run.name, "--reviewer", "Bob", "--out", str(self.out)]
+            program = self._start("import", str(filled), *where)
+            is_done = program.end() == "survived"
+        if is_done:
+            self.acknowledged |= {(run.name, sample) for sample in samples}
+        else:
+            said = program.read_errors()[-300:]
+            night.wrong.append(f"decisions on {run.name} were refused: {said}")
 
-    def _living(self) -> dict[str, psutil.Process]:
+    def _find_living(self) -> dict[str, psutil.Process]:
         """Return the processes of the runs that are at work."""
         living: dict[str, psutil.Process] = {}
         for process in find_processes({"PREFECT_API_URL": self.stack.url}, having="PREFECT__FLOW_RUN_ID"):
@@ -278,25 +306,21 @@ class Campaign:
         for run in here - night.plan.keys():
             if len(night.strikes) + len(planned) < wanted and self.rng.random() < 0.5:
                 # A process starts up for about as long as the sweep itself takes, which Prefect does not count.
-                length = 2 * (statistics.median(self.took) if self.took else RUN_SECONDS)
-                night.plan[run] = Strike(next(self.ways), self.rng.random() * length, time.monotonic())
+                after = 2 * statistics.median(self.took) * self.rng.random()
+                night.plan[run] = Strike(next(self.ways), after, time.monotonic())
                 planned.append(run)
         for run in planned:
             if time.monotonic() - (one := night.plan[run]).began > one.after:
-                one.steps = self._count_steps(night.runs[run])
+                unfinished = self._list_unfinished(night.runs[run])
+                one.steps = sum(len(list(path.glob("steps/*.json"))) for path in unfinished)
                 one.is_cancelled = strike(self.stack, one.way, run, living[run])
-                night.strikes.append(one)
 
-    def _newest(self, table: ChangingTable) -> Path:
+    def _find_newest(self, table: ChangingTable) -> Path:
         return (self.out / LATEST / table.name).resolve()
 
-    def _runs(self, table: ChangingTable) -> list[Path]:
-        return sorted(path for path in self.out.glob(f"runs/{table.name}-*") if path.is_dir())
-
-    def _count_steps(self, table: ChangingTable) -> int:
-        """Return how many steps the run of a data set that is not finished has kept."""
-        unfinished = [path for path in self._runs(table) if not (path / "manifest.json").exists()]
-        return sum(len(list(path.glob("steps/*.json"))) for path in unfinished)
+    def _list_unfinished(self, table: ChangingTable) -> list[Path]:
+        runs = [path for path in self.out.glob(f"runs/{table.name}-*") if path.is_dir()]
+        return [path for path in runs if not (path / "manifest.json").exists()]
 
     def _look(self, night: Night) -> None:
         """Compare what the night left with what is known by id."""
@@ -305,46 +329,34 @@ class Campaign:
         log = read_log(self.out)
         settled = {(row.sample_id, label) for row in log for label in (row.given_label, row.new_label)}
         for table in self.tables:
-            unfinished = [run for run in self._runs(table) if not (run / "manifest.json").exists()]
-            night.wrong += [f"not finished: {run.name}" for run in unfinished]
-            run = self._newest(table)
-            if not run.is_dir():
-                night.wrong.append(f"never swept: {table.name}")
-                continue
+            night.wrong += [f"not finished: {run.name}" for run in self._list_unfinished(table)]
+            run = self._find_newest(table)
             # An unchanged night shows the last queue, in which the decisions since then are marked.
-            night.wrong += list_wrong_results(
-                run, table, settled, is_reviewed=run.name in self.people.reviewed
-            )
+            is_reviewed = run.name in self.reviewed
+            night.wrong += list_wrong_results(run, table, settled, is_reviewed=is_reviewed)
 
-    def make_table(self) -> str:
-        """Return what was seen as Markdown."""
-        strikes = [strike for night in self.nights for strike in night.strikes]
-        rows = [
-            [
-                night.number,
-                ", ".join(f"{count} {name}" for name, count in sorted(night.ends.items())),
-                ", ".join(f"{count} {how}" for how, count in sorted(night.changes.items())),
-                *(
-                    len(night.strikes),
-                    night.again,
-                    night.submitted,
-                    night.waited,
-                    night.decisions,
-                    f"{night.seconds:.0f}",
-                ),
-            ]
-            for night in self.nights
+
+def make_tables(nights: list[Night], data_sets: int) -> str:
+    """Return what was seen as Markdown."""
+    strikes = [strike for night in nights for strike in night.strikes]
+    heads = ["night", "runs ended as", "files before it", "strikes", "started again by the stack"]
+    heads += ["submitted again", "fits that waited for their worker", "decisions after it", "seconds"]
+    rows = []
+    for night in nights:
+        words = [
+            ", ".join(f"{count} {what}" for what, count in sorted(counted.items()))
+            for counted in (night.ends, night.changes)
         ]
-        heads = ["night", "runs ended as", "files before it", "strikes", "started again by the stack"]
-        heads += ["submitted again", "fits that waited for their worker", "decisions after it", "seconds"]
-        ways, steps = Counter(one.way for one in strikes), Counter(one.steps or 0 for one in strikes)
-        wrong = [(night.number, text) for night in self.nights for text in night.wrong]
-        parts = [
-            f"{len(self.tables)} data sets of 60 to 150 rows, {len(self.nights)} nights, {len(strikes)} strikes.\n",
-            format_table(heads, rows, words=3),
-            format_table(["struck", "strikes"], sorted(ways.items())),
-            format_table(["steps that were finished at the strike", "strikes"], sorted(steps.items())),
-            format_table(["night", "what was wrong"], wrong or [("", "nothing")], words=2),
-            f"{describe_setup('prefect', 'labelsweep')}\n",
-        ]
-        return "\n".join(parts)
+        counts = [len(night.strikes), night.again, night.submitted, night.late_fits, night.decisions]
+        rows.append([night.number, *words, *counts, night.seconds])
+    ways, steps = Counter(one.way for one in strikes), Counter(one.steps or 0 for one in strikes)
+    wrong = [(night.number, text) for night in nights for text in night.wrong]
+    parts = [
+        f"{data_sets} data sets of 60 to 150 rows, {len(nights)} nights, {len(strikes)} strikes.\n",
+        format_table(heads, rows, words=3, show=".0f"),
+        format_table(["struck", "strikes"], sorted(ways.items())),
+        format_table(["steps that were finished at the strike", "strikes"], sorted(steps.items())),
+        format_table(["night", "what was wrong"], wrong or [("", "nothing")], words=2),
+        f"{describe_setup('prefect', 'labelsweep')}\n",
+    ]
+    return "\n".join(parts)

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import httpx
 import psutil  # type: ignore[import-untyped]
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import State
@@ -64,19 +63,17 @@ class Program:
                 start_new_session=True,
             )
 
-    def ended(self) -> bool:
+    def has_ended(self) -> bool:
         """Return whether it has ended."""
         return self.process.poll() is not None
 
     def end(self, patience: float = PATIENCE) -> str:
         """Wait for the end and return in a word how it was; a program that hangs is killed."""
-        with suppress(subprocess.TimeoutExpired):
-            self.process.wait(patience)
-        hangs = not self.ended()
+        has_ended = wait_until(self.has_ended, patience)
         self.kill()
-        return HANGS if hangs else describe_end(self.process.returncode, self.said())
+        return describe_end(self.process.returncode, self.read_errors()) if has_ended else HANGS
 
-    def said(self) -> str:
+    def read_errors(self) -> str:
         """Return what it said on standard error, but for the news of a server."""
         lines = self.error.read_text(errors="replace").splitlines()
         return "\n".join(line for line in lines if line.strip() and "labelsweep: reviewing" not in line)
@@ -108,7 +105,7 @@ def describe_end(code: int, said: str) -> str:
 
 
 class Worker:
-    """A worker of the cpu pool that can be killed and started again.
+    """A worker of the cpu pool that can be killed; it is started again for the next run.
 
     Args:
         environment: Variables of the worker and of the runs that it starts.
@@ -122,7 +119,7 @@ class Worker:
 
     def ensure(self) -> None:
         """Start the worker unless it is running."""
-        if self._program is None or self._program.ended():
+        if self._program is None or self._program.has_ended():
             arguments = ["worker", "start", "--pool", "cpu"]
             self._program = Program(arguments, self._environment, self._log, "prefect")
 
@@ -132,61 +129,52 @@ class Worker:
             self._program.process.kill()
             self._program.process.wait()
 
-    def stop(self) -> None:
-        """Kill the worker and every run that a worker of this campaign started."""
-        self.kill()
-        kill_processes({"PREFECT_HOME": self._environment["PREFECT_HOME"]}, having="PREFECT__FLOW_RUN_ID")
 
-
-class Submitted:
+class SubmittedRun:
     """A run of the deployment, on a worker.
 
     Args:
         way: What is killed: the run's process (`run`), the `worker`, or `both`.
         worker: The worker.
-        environment: Variables that name the server.
-        source: The data set.
-        out: Folder of the results.
+        url: Address of the server.
+        parameters: What is swept, and where its results go.
     """
 
-    def __init__(
-        self, way: str, worker: Worker, environment: Mapping[str, str], source: Path, out: Path
-    ) -> None:
+    def __init__(self, way: str, worker: Worker, url: str, **parameters: object) -> None:
         worker.ensure()
-        self._way, self._worker = way, worker
-        self._client = SyncPrefectClient(api=environment["PREFECT_API_URL"])
+        self._way, self._worker, self._client = way, worker, SyncPrefectClient(api=url)
         deployment = self._client.read_deployment_by_name(DEPLOYMENT)
         # As the nightly deployment has it: behind a run of the same data set that is still at work.
-        parameters = {"source": str(source), "out": str(out), "gpu_deployment": None, "wait": 3600}
-        self._run = self._client.create_flow_run_from_deployment(
-            deployment.id, parameters={"parameters": parameters}
+        asked = {"gpu_deployment": None, "wait": 3600, **parameters}
+        self._id = self._client.create_flow_run_from_deployment(
+            deployment.id, parameters={"parameters": asked}
         ).id
-        self._mark = {"PREFECT__FLOW_RUN_ID": str(self._run)}
+        self._mark = {"PREFECT__FLOW_RUN_ID": str(self._id)}
 
-    def _state(self) -> State:
-        state = self._client.read_flow_run(self._run).state
+    def _read_state(self) -> State:
+        state = self._client.read_flow_run(self._id).state
         assert state is not None  # noqa: S101 (a run has a state from its submission on)
         return state
 
-    def ended(self) -> bool:
+    def has_ended(self) -> bool:
         """Return whether the run is in a final state."""
-        return self._state().is_final()
+        return self._read_state().is_final()
 
     def end(self, patience: float = PATIENCE) -> str:
         """Wait for the end; return in which state it ended where that is not Completed."""
-        if not wait_until(self.ended, patience):
+        if not wait_until(self.has_ended, patience):
             return HANGS
-        state = self._state()
+        state = self._read_state()
         return "survived" if state.is_completed() else f"a run that ended as {state.name}"
 
-    def said(self) -> str:
+    def read_errors(self) -> str:
         """Return nothing: the server has its log."""
         return ""
 
     def kill(self) -> None:
         """Kill the run's process, the worker, or first the worker and then the process, so that no one reports it."""
         if self._way == "run":
-            wait_until(lambda: [*find_processes(self._mark)] or self.ended(), PICKED_UP_SECONDS)
+            wait_until(lambda: [*find_processes(self._mark)] or self.has_ended(), PICKED_UP_SECONDS)
         else:
             self._worker.kill()
         if self._way != "worker":
@@ -195,8 +183,8 @@ class Submitted:
     def clear(self) -> None:
         """End what is left of the run, so that the next trial finds the worker idle."""
         kill_processes(self._mark)
-        if not self.ended():
-            self._client.set_flow_run_state(self._run, Cancelled(), force=True)
+        if not self.has_ended():
+            self._client.set_flow_run_state(self._id, Cancelled(), force=True)
 
 
 def find_processes(wanted: Mapping[str, str], having: str | None = None) -> Iterator[psutil.Process]:
@@ -216,10 +204,7 @@ def kill_processes(wanted: Mapping[str, str], having: str | None = None) -> None
 
 @contextmanager
 def run_prefect_server(folder: Path) -> Iterator[dict[str, str]]:
-    """Start a Prefect server for all runs, which saves each its own; yield the environment that names it.
-
-    Args:
-        folder: Where it keeps its database and log.
+    """Run a Prefect server, which saves each run its own, on a folder; yield the environment that names it.
 
     Raises:
         LabelsweepError: It does not come up.
@@ -227,8 +212,8 @@ def run_prefect_server(folder: Path) -> Iterator[dict[str, str]]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     url = f"http://127.0.0.1:{port}/api"
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_API")}
-    environment = kept | {
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("PREFECT_API")},
         "PREFECT_HOME": str(folder / "prefect"),
         "PREFECT_API_URL": url,
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -237,15 +222,10 @@ def run_prefect_server(folder: Path) -> Iterator[dict[str, str]]:
     serve = ["server", "start", "--host", "127.0.0.1", "--port", str(port), "--no-ui"]
     server = Program(serve, environment, folder / "server", "prefect")
     try:
-        if not wait_until(lambda: _answers(f"{url}/health"), HEALTHY_SECONDS):
+        if not wait_until(lambda: SyncPrefectClient(api=url).api_healthcheck() is None, HEALTHY_SECONDS):
             raise LabelsweepError(f"the server is not healthy at {url} after {HEALTHY_SECONDS:g} s")
         yield environment
     finally:
         server.process.terminate()
         server.end(15)
-
-
-def _answers(url: str) -> bool:
-    with suppress(httpx.HTTPError):
-        return httpx.get(url, timeout=5, trust_env=False).is_success
-    return False
+        kill_processes({"PREFECT_HOME": environment["PREFECT_HOME"]}, having="PREFECT__FLOW_RUN_ID")

@@ -5,14 +5,14 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow.parquet as pq
 from safetensors.numpy import load_file
 
 from tasks.bench.faults.programs import Program, Worker
-from tasks.bench.faults.reviewer import Answer, make_answers, send_decisions, wait_for_address
+from tasks.bench.faults.reviewer import REVIEW_OPTIONS, Answer, make_answers, send_decisions, wait_for_address
 from tasks.errors import LabelsweepError
 from tasks.storage import hash_file, read_json
 from tasks.synthesize import synthesize
@@ -20,10 +20,10 @@ from tasks.synthesize import synthesize
 ANSWERS = 12
 # What an undisturbed command may take on a machine that is busy with other work.
 UNDISTURBED_SECONDS = 900.0
-Digests = Mapping[str, str]
+Digests = dict[str, str]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Reference:
     """The data set, and what undisturbed commands make of it.
 
@@ -41,12 +41,12 @@ class Reference:
     seconds: float = 0.0
     swept: Digests = field(default_factory=dict)
     applied: Digests = field(default_factory=dict)
-    answers: tuple[Answer, ...] = ()
+    answers: list[Answer] = field(default_factory=list)
 
     @property
     def results(self) -> Path:
         """Results of an undisturbed sweep without decisions."""
-        return self.folder / "reference-unreviewed"
+        return self.folder / "one-unreviewed"
 
     def start(
         self, stage: str, out: Path, environment: Mapping[str, str] | None = None, address: str = ""
@@ -60,82 +60,83 @@ class Reference:
         run = (out / "runs" / "latest").resolve().name
         arguments = {
             "sweep": ["clean", str(self.source), "--quiet"],
-            "review": ["review", run, "--reviewer", "Ada", "--port", "0", "--controls", "0"],
+            "review": ["review", run, *REVIEW_OPTIONS],
             "apply": ["apply", run, "--yes"],
         }[stage]
         log = out.with_name(f"{out.name}-{stage}-{time.monotonic_ns()}.log")
         return Program([*arguments, "--out", address or str(out)], environment or self.environment, log)
 
+    def work_through(self, out: Path, *, with_review: bool) -> tuple[Digests, Digests]:
+        """Sweep and, if asked, review and apply undisturbed; return the digests of the run and of the version.
+
+        Raises:
+            LabelsweepError: A command failed.
+        """
+        began = time.monotonic()
+        check_end(self.start("sweep", out))
+        self.seconds = time.monotonic() - began
+        shutil.copytree(out, out.with_name(f"{out.name}-unreviewed"), symlinks=True)
+        swept = digest_files(out / "runs" / "latest")
+        if not with_review:
+            return swept, {}
+        self.answers = make_answers((out / "runs" / "latest").resolve(), ANSWERS)
+        server = self.start("review", out)
+        if len(send_decisions(wait_for_address(server), self.answers)) != ANSWERS:
+            raise LabelsweepError("an undisturbed review failed", where=server.read_errors())
+        server.kill()
+        check_end(self.start("apply", out))
+        return swept, digest_files(out / "datasets")
+
 
 @contextmanager
 def make_reference(
-    folder: Path, rows: int, environment: Mapping[str, str], *, served: bool
+    folder: Path, rows: int, environment: Mapping[str, str], *, with_worker: bool
 ) -> Iterator[Reference]:
     """Make the data set and run everything undisturbed, twice.
 
     Args:
-        served: Whether runs are submitted to a worker, without a review.
-
-    Raises:
-        LabelsweepError: The server could not be set up, or an undisturbed command failed.
+        with_worker: Whether runs are submitted to a worker, without a review.
     """
     variables = {**environment, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
     source = synthesize(folder / "blobs.parquet", rows=rows, dimension=8, sigma=0.5, flips=0.05, seed=0)
-    if served:
-        _must_end_well(Program([], variables, folder / "setup", "flows.platform.setup"))
+    if with_worker:
+        check_end(Program([], variables, folder / "setup", "flows.platform.setup"))
+    reference = Reference(folder, source, variables, Worker(variables, folder / "worker"))
     began = time.monotonic()
-    plain = Reference(folder, source, variables, Worker(variables, folder / "worker"))
-    one, other = (_work_through(plain, folder / name, reviewed=not served) for name in ("reference", "again"))
-    agreed = replace(one, swept=_agree(one.swept, other.swept), applied=_agree(one.applied, other.applied))
-    spent = f"ready after {time.monotonic() - began:.0f} s"
-    sys.stderr.write(f"compared: {', '.join([*agreed.swept, *agreed.applied])}; {spent}\n")
+    runs = [reference.work_through(folder / name, with_review=not with_worker) for name in ("one", "other")]
+    reference.swept, reference.applied = (
+        dict(one.items() & other.items()) for one, other in zip(*runs, strict=True)
+    )
+    compared = ", ".join(sorted([*reference.swept, *reference.applied]))
+    sys.stderr.write(f"compared: {compared}; ready after {time.monotonic() - began:.0f} s\n")
     try:
-        yield agreed
+        yield reference
     finally:
-        plain.worker.stop()
+        reference.worker.kill()
 
 
-def _agree(one: Digests, other: Digests) -> Digests:
-    return {name: digest for name, digest in one.items() if other.get(name) == digest}
+def check_end(program: Program) -> None:
+    """Wait for the end of an undisturbed command.
 
-
-def _work_through(plain: Reference, out: Path, *, reviewed: bool) -> Reference:
-    """Sweep and, if asked, review and apply; return the seconds of the sweep, the digests of both, and the answers."""
-    began = time.monotonic()
-    _must_end_well(plain.start("sweep", out))
-    seconds = time.monotonic() - began
-    shutil.copytree(out, out.with_name(f"{out.name}-unreviewed"), symlinks=True)
-    swept = replace(plain, seconds=seconds, swept=digest_files(out / "runs" / "latest"))
-    if not reviewed:
-        return swept
-    answers = tuple(make_answers((out / "runs" / "latest").resolve(), ANSWERS))
-    server = plain.start("review", out)
-    if len(send_decisions(wait_for_address(server), answers)) != ANSWERS:
-        raise LabelsweepError("an undisturbed review failed", where=server.said())
-    server.kill()
-    _must_end_well(plain.start("apply", out))
-    return replace(swept, applied=digest_files(out / "datasets"), answers=answers)
-
-
-def _must_end_well(program: Program) -> None:
+    Raises:
+        LabelsweepError: It failed.
+    """
     if (end := program.end(UNDISTURBED_SECONDS)) != "survived":
-        raise LabelsweepError(f"an undisturbed command ended as {end}", where=program.said()[-300:])
+        said = program.read_errors()[-300:]
+        raise LabelsweepError(f"an undisturbed command ended as {end}", where=said)
 
 
-def digest_files(folder: Path) -> dict[str, str]:
+def digest_files(folder: Path) -> Digests:
     """Return the digests of the files under a folder, by name."""
     root = folder.resolve()
-    return {
-        str(path.relative_to(root)): hash_file(path)
-        for path in sorted(root.rglob("*"))
-        if path.is_file() and "latest" not in path.parts
-    }
+    paths = [path for path in root.rglob("*") if path.is_file() and "latest" not in path.parts]
+    return {str(path.relative_to(root)): hash_file(path) for path in paths}
 
 
 def list_differences(expected: Digests, folder: Path) -> list[str]:
     """Return what is wrong with the files under a folder."""
     found = digest_files(folder)
-    return [f"{name} differs" for name, digest in expected.items() if found.get(name) != digest]
+    return [f"{name} differs" for name, digest in sorted(expected.items()) if found.get(name) != digest]
 
 
 def count_finished_steps(out: Path) -> int:

@@ -4,7 +4,6 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import Any
 
 import psutil  # type: ignore[import-untyped]
@@ -17,17 +16,6 @@ WAYS = {
     "both, SIGKILL": ("both", signal.SIGKILL),
     "run, cancelled": ("run", None),
 }
-
-
-@dataclass
-class Strike:
-    """A run that is struck once, so many seconds after its process began."""
-
-    way: str
-    after: float
-    began: float
-    steps: int | None = None
-    is_cancelled: bool = False
 
 
 def strike(stack: Any, way: str, run: str, process: psutil.Process) -> bool:  # noqa: ANN401 (of the tests)
@@ -61,10 +49,10 @@ def take_gpu_worker(stack: Any) -> psutil.Process:  # noqa: ANN401
 def run_second_worker(stack: Any) -> Iterator[None]:  # noqa: ANN401
     """Run another worker beside that of the stack, kept alive in the same way."""
     first = next(_find(stack, "cpu"))
-    command = ["sh", "deploy/keep.sh", "prefect", "worker", "start", "--pool", "cpu", "--name", "second"]
+    words = "deploy/keep.sh prefect worker start --pool cpu --name second --limit 1"
     with (stack.folder / "second.log").open("wb") as log:
         process = subprocess.Popen(  # noqa: S603 (our own command)
-            [*command, "--limit", "1"], env=first.environ(), cwd=first.cwd(), stdout=log, stderr=log
+            ["/bin/sh", *words.split()], env=first.environ(), cwd=first.cwd(), stdout=log, stderr=log
         )
     try:
         yield

@@ -19,6 +19,7 @@ beside the best F1 that any number of samples from the front of the same queue w
 """
 
 import math
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -29,8 +30,9 @@ import pandas as pd
 import typer
 from sklearn.metrics import f1_score
 
+from tasks.arrays import Array
 from tasks.attribute import Audit, AuditOptions, audit
-from tasks.bench.command import CACHE, Cache, Page, count_of
+from tasks.bench.command import CACHE, Cache, count_of
 from tasks.bench.datasets import Floats, Ints, LabeledData, load_data, read_images, read_tables
 from tasks.bench.fetched import TEXTS, fetch_votes
 from tasks.bench.inputs import peers
@@ -38,8 +40,8 @@ from tasks.bench.inputs.raters import judge_raters
 from tasks.bench.inputs.through_command import KINDS, judge_input
 from tasks.bench.quality.metrics import average_precision, best_f1
 from tasks.bench.quality.noise import plant_each
-from tasks.bench.tables import format_frame, publish_tables
-from tasks.bench.tally import ResultFile, Row, run_campaign
+from tasks.bench.tables import format_frame
+from tasks.bench.tally import Row, run_campaign
 from tasks.encode.cache import embed_contents
 from tasks.encode.packaged import PACKAGED, Paced
 from tasks.encode.text import fit_text
@@ -48,8 +50,8 @@ Score = Callable[[LabeledData, Ints, int], Floats]
 # What is measured once: its name with the seed, and what gives its rows, with the name of a line of the table as "".
 Cases = Iterator[tuple[str, Callable[[], Iterable[Row]]]]
 ENCODERS: dict[str, Score] = {
-    "cleanlab, our encoder + LR": peers.encoder_once,
-    "same, encoder per fold": peers.encoder_by_fold,
+    "cleanlab, our encoder + LR": peers.score_encoder_once,
+    "same, encoder per fold": peers.score_encoder_by_fold,
 }
 
 
@@ -61,7 +63,6 @@ def run_inputs(
     only: Annotated[
         Literal["tables", "texts", "images", "command", "raters"] | None, typer.Option(help="one part of it")
     ] = None,
-    markdown: Page = None,
 ) -> None:
     """Mixed tables, images and texts from the raw file, beside what a user would build by hand."""
     drawn = range(seeds)
@@ -72,20 +73,16 @@ def run_inputs(
         "command": ("Through the command", _list_inputs(drawn)),
         "raters": ("Three raters of each text", _list_raters(drawn, cache.absolute())),
     }
-    chosen = [part for name, part in parts.items() if only in (None, name)]
-    publish_tables("\n".join(_average(title, dict(cases)) for title, cases in chosen), markdown)
-
-
-def _average(title: str, cases: Mapping[str, Callable[[], Iterable[Row]]]) -> str:
-    """Return the means of the figures over the seeds, and the means of the columns below."""
-    rows = run_campaign(cases, lambda judge, _: judge(), ResultFile())
-    means = pd.DataFrame(rows).drop(columns="case").groupby("", sort=False).mean()
-    means.loc["**mean**"] = means.mean()
-    return format_frame(means, title=title)
+    for name, (title, cases) in parts.items():
+        if only in (None, name):
+            found = pd.DataFrame(run_campaign(dict(cases), lambda judge, _: judge())).drop(columns="case")
+            means = found.groupby("", sort=False).mean()
+            means.loc["**mean**"] = means.mean()
+            sys.stdout.write(format_frame(means, title=title) + "\n")
 
 
 def _list_tables(seeds: Sequence[int], most: int) -> Cases:
-    methods = {"cleanlab, HistGradientBoosting": peers.boosting} | ENCODERS
+    methods = {"cleanlab, HistGradientBoosting": peers.score_boosting} | ENCODERS
     for data in read_tables(most):
         yield from _plant(data, seeds, methods, with_queue=True)
 
@@ -95,7 +92,7 @@ def _list_images(seeds: Sequence[int]) -> Cases:
         methods: dict[str, Score] = {
             "labelsweep": lambda *case, shape=shape: _audit(*case, feature_shape=shape).score,
             "labelsweep, pixels alone": lambda *case: _audit(*case).score,
-            "cleanlab, pixels + LR": peers.encoder_once,
+            "cleanlab, pixels + LR": peers.score_encoder_once,
         }
         yield from _plant(data, seeds, methods)
 
@@ -112,13 +109,12 @@ def _list_texts(seeds: Sequence[int], cache: Path) -> Cases:
     """Yield the texts, each with the label of one rater drawn at random and the majority of all of them as the truth."""
     methods: dict[str, Score] = {
         f"labelsweep, with {PACKAGED['text'].name}": partial(_score_with_encoder, cache),
-        "cleanlab, TF-IDF + LR": peers.tf_idf,
+        "cleanlab, TF-IDF + LR": peers.score_tf_idf,
         **ENCODERS,
     }
     for seed in seeds:
         for text in TEXTS:
-            found = fetch_votes(cache, text)
-            generator = np.random.default_rng(seed)
+            found, generator = fetch_votes(cache, text), np.random.default_rng(seed)
             given = np.array([votes[generator.integers(len(votes))] for _, votes in found])
             labels = np.array([np.bincount(votes).argmax() for _, votes in found])
             data = LabeledData(text, [said for said, _ in found], labels, given, _learn_text_encoder)
@@ -162,12 +158,20 @@ def _judge(
 
 
 def _audit(
-    data: LabeledData, given: Ints, seed: int, *, feature_shape: tuple[int, ...] | None = None
+    data: LabeledData,
+    given: Ints,
+    seed: int,
+    *,
+    embedding: Array | None = None,
+    feature_shape: tuple[int, ...] | None = None,
 ) -> Audit:
-    """Audit encoded rows; a shape says that they are images."""
+    """Audit encoded rows, of texts with an embedding beside their directions; a `feature_shape` says that they are images."""
     shared = data.features.shape[1] if isinstance(data.rows, list) else 0
-    options = AuditOptions(seed=seed, device="cpu")
-    return audit(data.features, given, options, shared=shared, feature_shape=feature_shape)
+    beside = data.features[:, :0] if embedding is None else embedding
+    features, options = np.hstack([data.features, beside]), AuditOptions(seed=seed, device="cpu")
+    return audit(
+        features, given, options, shared=shared, embedded=beside.shape[1], feature_shape=feature_shape
+    )
 
 
 def _score_with_encoder(cache: Path, data: LabeledData, given: Ints, seed: int) -> Floats:
@@ -178,6 +182,4 @@ def _score_with_encoder(cache: Path, data: LabeledData, given: Ints, seed: int) 
         [text.encode() for text in data.rows],
         lambda places: model([data.rows[place] for place in places]),
     )
-    features, options = np.hstack([data.features, embedding]), AuditOptions(seed=seed, device="cpu")
-    width = data.features.shape[1]
-    return audit(features, given, options, shared=width, embedded=embedding.shape[1]).score
+    return _audit(data, given, seed, embedding=embedding).score

@@ -6,13 +6,11 @@ precision of the queue's order, out-of-fold log-loss on the given labels, second
 
 import json
 import sys
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
-import torch
 import typer
 
-from tasks.arrays import Array
 from tasks.attribute import AuditOptions, audit
 from tasks.bench.command import CACHE, Cache, Device, Seed, count_of, list_of
 from tasks.bench.fetched import IMAGES
@@ -20,13 +18,12 @@ from tasks.bench.helpers import choose_names
 from tasks.bench.quality.metrics import average_precision
 from tasks.bench.quality.noise import NOISE, plant_each
 from tasks.bench.stopwatch import time_call
-from tasks.heads.device import pick_device
 
 
 def run_image_sizes(
     *,
     cache: Cache = CACHE,
-    sets: Annotated[str, list_of("sets")] = "digits,letters,MNIST,emoji",
+    sets: Annotated[str, list_of("sets")] = "",
     sizes: Annotated[
         str, typer.Option(metavar="N,N", help="numbers of images, all where a set is smaller")
     ] = "1000,2500,5000",
@@ -45,30 +42,19 @@ def run_image_sizes(
     kinds = choose_names(noise, NOISE, "noise", "--noise")
     for name in choose_names(sets, IMAGES, "set", "--sets"):
         images, labels = IMAGES[name](cache)
-        order = np.random.default_rng(options.seed).permutation(len(labels))
+        order = np.random.default_rng(seed).permutation(len(labels))
         for size in sorted({min(int(size), len(labels)) for size in sizes.split(",")}):
             chosen = order[:size]
-            for planted, _, wrong in plant_each(labels[chosen], [seed], kinds):
+            for planted, _, given in plant_each(labels[chosen], [seed], kinds):
                 for model in models.split(","):
-                    changed = options.model_copy(update={"model": model})
+                    asked = options.model_copy(update={"model": model})
+                    found, spent = time_call(lambda: audit(images[chosen], given, asked))  # noqa: B023 (called at once)
+                    wrong, members = given != labels[chosen], found.members if model == "linear" else []
                     row = {"set": name, "n": size, "noise": planted, "model": model}
-                    row |= measure_images(images[chosen], labels[chosen], wrong, changed)
-                    sys.stdout.write(json.dumps(row) + "\n")
+                    row["ap"] = round(average_precision(wrong, found.score), 4)
+                    row["influence"] = round(average_precision(wrong, found.influence), 4)
+                    row["log_loss"] = round(found.members[0].log_loss, 4)
+                    row["maps"] = [member.feature_map.name for member in members]
+                    row |= {"seconds": round(spent.wall, 1), "processor": round(spent.cpu, 1)}
+                    sys.stdout.write(json.dumps(row | {"folds": folds, "rounds": rounds}) + "\n")
                     sys.stdout.flush()
-
-
-def measure_images(images: Array, labels: Array, given: Array, options: AuditOptions) -> dict[str, Any]:
-    """Audit images (n, height, width) or (n, height, width, 3) and say how well and how fast."""
-    found, spent = time_call(lambda: audit(images, given, options))
-    on_gpu = pick_device(options.device).type == "cuda"
-    return {
-        "ap": round(average_precision(given != labels, found.score), 4),
-        "influence": round(average_precision(given != labels, found.influence), 4),
-        "log_loss": round(found.members[0].log_loss, 4),
-        "maps": [member.feature_map.name for member in found.members] if options.model == "linear" else [],
-        "seconds": round(spent.wall, 1),
-        "processor": round(spent.cpu, 1),
-        "folds": options.folds,
-        "rounds": options.rounds,
-        "device": torch.cuda.get_device_name() if on_gpu else "cpu",
-    }

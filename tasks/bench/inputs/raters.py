@@ -17,8 +17,8 @@ from tasks.bench.fetched import CLASSES, fetch_votes
 from tasks.bench.helpers import sweep_file
 from tasks.bench.inputs.peers import make_text_model
 from tasks.bench.inputs.through_command import COMMON
+from tasks.bench.quality.case import predict_out_of_fold
 from tasks.bench.quality.metrics import average_precision
-from tasks.bench.quality.peers import predict_out_of_fold
 from tasks.bench.tally import Row
 
 RATERS = 3

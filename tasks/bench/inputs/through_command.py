@@ -24,8 +24,9 @@ from sklearn.preprocessing import StandardScaler
 from tasks.bench.datasets import Floats, Ints, load_data
 from tasks.bench.helpers import sweep_file
 from tasks.bench.inputs.peers import make_regression
+from tasks.bench.quality.case import predict_out_of_fold
 from tasks.bench.quality.metrics import average_precision
-from tasks.bench.quality.peers import cleanlab_rank, predict_out_of_fold
+from tasks.bench.quality.peers import cleanlab_rank
 from tasks.bench.tally import Row
 
 NETWORK = """\

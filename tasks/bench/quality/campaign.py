@@ -5,13 +5,12 @@ import time
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Literal
 
 from tasks.bench.datasets import Floats, Ints, load_data, split_clean_test, standardise
 from tasks.bench.quality.case import Case, Method
 from tasks.bench.quality.metrics import kernel_smoother, measure
 from tasks.bench.quality.noise import KINDS, distinct_rates, plant
-from tasks.bench.quality.ours import NETWORKS, list_networks, list_ours
+from tasks.bench.quality.ours import NETWORKS, list_ours
 from tasks.bench.quality.peers import list_peers
 from tasks.bench.tally import Row
 
@@ -38,7 +37,7 @@ class Setting:
         return f"{self.data}/{self.noise}" + ("" if self.noise == AS_SHIPPED else f"/{100 * self.rate:.0f}")
 
     @property
-    def half(self) -> Literal["develop", "final"]:
+    def half(self) -> str:
         """The half that this setting belongs to: scores are developed on one and reported on the other.
 
         A hash decides for each data set and kind of error, and the rates alternate from there (2 and 20 %
@@ -49,13 +48,13 @@ class Setting:
         start = hashlib.sha256(f"{self.data}/{self.noise}".encode()).digest()[0]
         return "develop" if (start + round(100 * self.rate)) % 2 == 0 else "final"
 
-    def about(self, seed: int) -> Row:
+    def describe(self, seed: int) -> Row:
         """Return what a row of results says of its cell."""
         return {"setting": self.name, **asdict(self), "half": self.half, "seed": seed}
 
 
 @dataclass(frozen=True)
-class SeededSetting:
+class Cell:
     """One setting with one seed, ready to be judged.
 
     Attributes:
@@ -88,7 +87,7 @@ def list_settings(
     return grid
 
 
-def prepare_cell(setting: Setting, seed: int) -> SeededSetting:
+def prepare_cell(setting: Setting, seed: int) -> Cell:
     """Return the cell: a clean test set held out, errors planted in the rest.
 
     A set that ships with errors of its own is audited whole, without a test set.
@@ -96,13 +95,20 @@ def prepare_cell(setting: Setting, seed: int) -> SeededSetting:
     data = load_data(setting.data)
     if data.given is not None:
         (features,) = standardise(data.features)
-        return SeededSetting(Case(features, data.given, data.classes, seed), data.labels)
+        return Cell(Case(features, data.given, data.classes, seed), data.labels)
     audited, test = split_clean_test(data.labels, seed)
     features, test_features = standardise(data.features[audited], data.features[test])
     labels = data.labels[audited]
     given = plant(setting.noise, features, labels, setting.rate, seed)
     smoother = kernel_smoother(features, test_features)
-    return SeededSetting(Case(features, given, data.classes, seed), labels, smoother, data.labels[test])
+    return Cell(Case(features, given, data.classes, seed), labels, smoother, data.labels[test])
+
+
+def list_methods() -> list[Method]:
+    """Return all methods in the order of the table: ours, peers, networks."""
+    return sorted(
+        [*list_ours(), *list_peers()], key=lambda method: (method.block == NETWORKS, method.block == "peers")
+    )
 
 
 def pick_methods(wanted: Sequence[str] = ()) -> list[str]:
@@ -125,11 +131,6 @@ def pick_methods(wanted: Sequence[str] = ()) -> list[str]:
     ]
 
 
-def list_methods() -> tuple[Method, ...]:
-    """Return all methods in the order of the table."""
-    return (*list_ours(), *list_peers(), *list_networks())
-
-
 def judge_cell(setting: Setting, seed: int, names: Sequence[str]) -> Iterator[Row]:
     """Yield the result of each named method on one cell, in the order of the table.
 
@@ -137,12 +138,10 @@ def judge_cell(setting: Setting, seed: int, names: Sequence[str]) -> Iterator[Ro
     """
     cell = prepare_cell(setting, seed)
     given = cell.case.labels
-    about = setting.about(seed) | {"samples": len(given), "errors": int((cell.labels != given).sum())}
-    for method in list_methods():
-        if method.name not in names:
-            continue
-        row: Row = {**about, "method": method.name, "block": method.block, "package": method.package}
-        row |= {"version": method.version, "error": None}
+    counts = {"samples": len(given), "errors": int((cell.labels != given).sum())}
+    for method in (method for method in list_methods() if method.name in names):
+        row = setting.describe(seed) | counts | {"method": method.name, "block": method.block}
+        row |= {"package": method.package, "error": None}
         if not method.runs_on(cell.case):
             yield row | {"error": "too large for this method"}
             continue

@@ -1,27 +1,22 @@
 """What a method of the benchmark is given, and what it answers.
 
 Every method sees the same standardised features, the same given labels and the same folds. Out-of-fold
-probabilities and the fitted head come from one logistic regression, computed once for each case and shared by
+probabilities and the fitted model come from one logistic regression, computed once for each case and shared by
 the methods that need them.
 """
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
-from importlib.resources import files
-from pathlib import Path
+from typing import Any
 
 import numpy as np
-from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from tasks.bench.datasets import Bools, Floats, Ints
 
 FOLDS = 5
-AUDIT = ("encode", "heads", "opinions", "fit", "attribute")  # the folders of tasks/ that decide a score
 
 
 @dataclass(frozen=True)
@@ -39,25 +34,6 @@ class MethodVerdict:
     suggested: Ints | None = None
 
 
-@dataclass(frozen=True)
-class SoftmaxHead:
-    """A softmax regression: logits are `features @ weight.T + bias`.
-
-    Attributes:
-        weight: Shape (C, d).
-        bias: Shape (C,).
-        l2: The l2 penalty that the fit used, for the mean loss.
-    """
-
-    weight: Floats
-    bias: Floats
-    l2: float
-
-    def probabilities(self, features: Floats) -> Floats:
-        """Return the class probabilities, shape (n, C)."""
-        return np.asarray(softmax(features @ self.weight.T + self.bias, axis=1))
-
-
 @dataclass(frozen=True, eq=False)
 class Case:
     """One setting with one seed, without the truth; a case equals itself alone, so that what was computed of it can be kept.
@@ -68,8 +44,7 @@ class Case:
         seed: Seed of the folds and of every method that draws.
 
     >>> features, labels = np.array([[0.0], [0.1], [1.0], [1.1]] * 10), np.array([0, 0, 1, 1] * 10)
-    >>> case = Case(features, labels, classes=2, seed=0)
-    >>> case.probabilities.shape
+    >>> Case(features, labels, classes=2, seed=0).probabilities.shape
     (40, 2)
     """
 
@@ -79,38 +54,40 @@ class Case:
     seed: int
 
     @cached_property
-    def folds(self) -> tuple[tuple[Ints, Ints], ...]:
+    def folds(self) -> list[tuple[Ints, Ints]]:
         """Rows to fit on and rows held out, for each fold; stratified by given label."""
-        splitter = StratifiedKFold(FOLDS, shuffle=True, random_state=self.seed)
-        return tuple(splitter.split(self.features, self.labels))
-
-    @cached_property
-    def heads(self) -> tuple[SoftmaxHead, ...]:
-        """The head of each fold, fitted without its held-out rows."""
-        return tuple(self.fit_head(fit) for fit, _ in self.folds)
-
-    @cached_property
-    def head(self) -> SoftmaxHead:
-        """The head fitted to every sample."""
-        return self.fit_head(np.arange(len(self.labels)))
+        return list(make_folds(self.seed).split(self.features, self.labels))
 
     @cached_property
     def probabilities(self) -> Floats:
         """Out-of-fold probabilities, shape (n, C)."""
-        probabilities = np.empty((len(self.labels), self.classes))
-        for (_, held), head in zip(self.folds, self.heads, strict=True):
-            probabilities[held] = head.probabilities(self.features[held])
-        return probabilities
+        return predict_out_of_fold(make_regression(), self.features, self.labels, self.seed)
 
-    def fit_head(self, rows: Ints) -> SoftmaxHead:
-        """Return scikit-learn's logistic regression, fitted to `rows`, as a softmax head."""
-        model = LogisticRegression(max_iter=2_000).fit(self.features[rows], self.labels[rows])
-        coef, intercept = model.coef_, model.intercept_
-        if len(model.classes_) == 2:  # scikit-learn keeps the difference of the two logits
-            coef, intercept = np.vstack([-coef, coef]) / 2, np.concatenate([-intercept, intercept]) / 2
-        weight, bias = np.zeros((self.classes, coef.shape[1])), np.full(self.classes, -np.inf)
-        weight[model.classes_], bias[model.classes_] = coef, intercept
-        return SoftmaxHead(weight, bias, l2=1 / len(rows))
+    @cached_property
+    def model(self) -> LogisticRegression:
+        """The model fitted to every sample."""
+        return self.fit_model(np.arange(len(self.labels)))
+
+    def fit_model(self, rows: Ints) -> LogisticRegression:
+        """Return the model fitted to some rows; its penalty of the mean loss is 1 / len(rows)."""
+        return make_regression().fit(self.features[rows], self.labels[rows])
+
+
+def make_regression() -> LogisticRegression:
+    """Return the model that all methods share."""
+    return LogisticRegression(max_iter=2_000)
+
+
+def make_folds(seed: int) -> StratifiedKFold:
+    """Return the folds that all methods share."""
+    return StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
+
+
+def predict_out_of_fold(model: Any, features: Any, labels: Ints, seed: int) -> Floats:  # noqa: ANN401 (estimator; a matrix or texts)
+    """Return the probabilities (n, C) of a model that is fitted without each fold in turn; none of them is 0."""
+    found = cross_val_predict(model, features, labels, cv=make_folds(seed), method="predict_proba")
+    found = np.maximum(found, 1e-9)
+    return np.asarray(found / found.sum(axis=1, keepdims=True))
 
 
 @dataclass(frozen=True)
@@ -127,19 +104,6 @@ class Method:
     package: str
     block: str = "peers"
     limit: int | None = None
-
-    @cached_property
-    def version(self) -> str:
-        """Version of the package that judges; where our own code takes part, a digest of its source."""
-        if self.block == "peers":
-            try:
-                return version(self.package)
-            except PackageNotFoundError:
-                return "not installed"
-        root = Path(str(files("tasks")))
-        sources = [root / "options.py"]
-        sources += [path for part in AUDIT for path in sorted((root / part).rglob("*.py"))]
-        return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
 
     def runs_on(self, case: Case) -> bool:
         """Say whether the case is small enough for this method."""

@@ -8,6 +8,7 @@ the flagged labels that are wrong.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -19,13 +20,12 @@ from tasks.attribute import AuditOptions, audit
 from tasks.attribute.noise import SHARPNESS, estimate_noise_matrix
 from tasks.bench.datasets import Ints
 from tasks.bench.quality.campaign import AS_SHIPPED, HALVES, Setting, prepare_cell
-from tasks.bench.quality.summary import PARTS, format_verdicts
+from tasks.bench.quality.summary import PARTS, format_verdicts, show_rate
 from tasks.bench.tables import format_frame
-from tasks.bench.tally import ResultFile, Row, run_campaign
+from tasks.bench.tally import Row, run_campaign
 from tasks.controls.shadow import estimate_quality
 from tasks.controls.trust import judge_trust
 
-METHOD = "controls"
 CONFIDENCE = 0.90
 GOAL = 0.85
 RESAMPLES = 60
@@ -43,11 +43,10 @@ each class of each setting.
 """
 
 
-def run_controls(cells: Mapping[str, tuple[Setting, int]], results: ResultFile) -> str:
-    """Judge the cells with planted errors that `results` lacks; return the tables of all of them."""
-    planted = {name: cell for name, cell in cells.items() if cell[0].noise != AS_SHIPPED}
-    rows = run_campaign(planted, lambda cell, _: [judge_controls(*cell)], results, methods=[METHOD])
-    return make_control_tables(rows)
+def run_controls(cells: Mapping[str, tuple[Setting, int]], kept: Path | None) -> str:
+    """Judge the cells with planted errors that the file lacks; return the tables of all of them."""
+    planted = {f"controls of {name}": cell for name, cell in cells.items() if cell[0].noise != AS_SHIPPED}
+    return make_control_tables(run_campaign(planted, lambda cell, _: [judge_controls(*cell)], kept))
 
 
 def judge_controls(setting: Setting, seed: int) -> Row:
@@ -63,8 +62,7 @@ def judge_controls(setting: Setting, seed: int) -> Row:
         "noise_rate": float(wrong.mean()),
     }
     trust = judge_trust(found.doubts, float(np.bincount(given).max() / len(given)), asdict(quality))
-    row: Row = setting.about(seed) | {"method": METHOD, "planted": quality.planted}
-    row |= {"verdict": trust.verdict if trust else "", "purity": truth["precision"]}
+    row = setting.describe(seed) | {"verdict": trust.verdict if trust else "", "purity": truth["precision"]}
     for name, value in truth.items():
         if (estimate := getattr(quality, name)) is not None:
             row[name] = [estimate.estimate, estimate.low, estimate.high, value]
@@ -94,15 +92,18 @@ def _estimate_class_rates(probabilities: Array, given: Ints, labels: Ints) -> li
 
 def list_estimates(rows: Sequence[Row]) -> pd.DataFrame:
     """Return one line for each estimate that was compared with a truth."""
-    lines = []
-    for row in rows:
-        about = {key: row[key] for key in ("setting", "half", "seed", *PARTS)}
-        for name in QUANTITIES:
-            for estimate, low, high, truth in row[name] if name == "class_rate" else [row[name]]:
-                if truth is not None:
-                    found = {"quantity": name, "bias": estimate - truth, "error": abs(estimate - truth)}
-                    lines.append(about | found | {"width": high - low, "within": low <= truth <= high})
-    return pd.DataFrame(lines)
+    lines = [
+        {"quantity": name, "estimate": estimate, "low": low, "high": high, "truth": truth}
+        | {key: row[key] for key in ("setting", "half", "seed", *PARTS)}
+        for row in rows
+        for name in QUANTITIES
+        for estimate, low, high, truth in (row[name] if name == "class_rate" else [row[name]])
+        if truth is not None
+    ]
+    frame = pd.DataFrame(lines)
+    frame["bias"], frame["width"] = frame["estimate"] - frame["truth"], frame["high"] - frame["low"]
+    frame["error"], frame["within"] = frame["bias"].abs(), frame["truth"].between(frame["low"], frame["high"])
+    return frame
 
 
 def make_control_tables(rows: Sequence[Row]) -> str:
@@ -112,16 +113,15 @@ def make_control_tables(rows: Sequence[Row]) -> str:
         counts = f"{part['setting'].nunique()} settings, {part['seed'].nunique()} seeds"
         means = part.groupby("quantity")[["within", "error", "bias", "width"]].mean()
         means["within"] = means["within"].map("{:.0%}".format)
-        parts += [f"## {HALVES[str(half)].capitalize()}: {counts}\n", _name_quantities(means, "estimate")]
+        parts.append(_format_quantities(means, f"{HALVES[str(half)].capitalize()}: {counts}", ".3f"))
         parts.append(format_verdicts([row for row in rows if row["half"] == half]))
         for by, name in PARTS.items():
             table = part.pivot_table(index="quantity", columns=by, values="within", aggfunc="mean")
-            if by == "rate":
-                table = table.rename(columns="{:.0%}".format)
-            parts += [f"### Intervals that contain the truth, by {name}\n", _name_quantities(table)]
+            title = f"Intervals that contain the truth, by {name}"
+            parts.append(_format_quantities(table.rename(columns=show_rate), title, ".0%"))
     return "\n".join([*parts, LEGEND])
 
 
-def _name_quantities(table: pd.DataFrame, title: str = "") -> str:
-    show = ".3f" if title else ".0%"
-    return format_frame(table.loc[list(QUANTITIES)].rename(index=QUANTITIES).rename_axis(title), show=show)
+def _format_quantities(table: pd.DataFrame, title: str, show: str) -> str:
+    named = table.loc[list(QUANTITIES)].rename(index=QUANTITIES).rename_axis("estimate")
+    return format_frame(named, title=title, show=show)

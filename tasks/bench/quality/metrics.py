@@ -36,27 +36,25 @@ def measure(
         test_labels: Labels of the clean test set, shape (m,), with `smoother`.
 
     Returns:
-        `ap`, `auroc` and `precision_at_errors` (at as many samples as there are errors) judge the score; `f1` and `flagged`
-        (share of all samples) the flags; `suggested_right` is the share of all wrong labels whose suggested label is the
-        true one, `suggested_right_flagged` the same among the flagged ones (among all where nothing is flagged by rule);
-        `review_share` as in `review_share`.
+        `ap`, `auroc` and `precision_at_errors` (at as many samples as there are errors) judge the score; `f1` the flags;
+        `suggested_right` is the share of all wrong labels whose suggested label is the true one, `suggested_right_flagged`
+        the same among the flagged ones (among all where nothing is flagged by rule); `review_share` as in `review_share`.
     """
     wrong, score, flagged = labels != given, verdict.score, verdict.flagged
+    among = wrong if flagged is None else wrong & flagged
     found: dict[str, float | None] = {
         "ap": average_precision(wrong, score),
         "auroc": float(roc_auc_score(wrong, -score)),
         "precision_at_errors": precision_at(wrong, score, int(wrong.sum())),
+        "f1": None if flagged is None else float(f1_score(wrong, flagged)),
     }
-    found |= dict.fromkeys(("f1", "flagged", "suggested_right", "suggested_right_flagged", "review_share"))
-    if flagged is not None:
-        found |= {"f1": float(f1_score(wrong, flagged)), "flagged": float(flagged.mean())}
-    if verdict.suggested is not None:
-        right, among = verdict.suggested == labels, wrong & flagged if flagged is not None else wrong
-        found["suggested_right"] = float(right[wrong].mean())
-        found["suggested_right_flagged"] = float(right[among].mean()) if among.any() else None
+    for name, some in {"suggested_right": wrong, "suggested_right_flagged": among}.items():
+        right = None if verdict.suggested is None else verdict.suggested[some] == labels[some]
+        found[name] = None if right is None or not len(right) else float(right.mean())
+    share = None
     if smoother is not None and test_labels is not None:
-        found["review_share"] = review_share(labels, given, score, smoother, test_labels)
-    return found
+        share = review_share(labels, given, score, smoother, test_labels)
+    return found | {"review_share": share}
 
 
 def average_precision(wrong: Bools, score: Floats) -> float:

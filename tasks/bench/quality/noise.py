@@ -22,6 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from tasks.bench.datasets import Floats, Ints
+from tasks.bench.helpers import choose_names
 from tasks.errors import InputError
 
 # Beyond half of a class its true label is no longer the majority and nothing in the data says which label is
@@ -59,16 +60,12 @@ def plant(kind: str, features: Floats, labels: Ints, rate: float, seed: int) -> 
     >>> int((given != labels).sum())
     6
     """
+    choose_names(kind, KINDS, "noise", "--noise")
     if not 0 <= rate < 1:
-        raise InputError(
-            f"a noise rate of {rate} is not a share", where="--rates", fix="choose one from 0 to below 1"
-        )
-    if kind not in _PLANTS:
-        raise InputError(f"no noise '{kind}'", where="--noise", fix=f"choose from: {', '.join(KINDS)}")
+        fix = "choose one from 0 to below 1"
+        raise InputError(f"a noise rate of {rate} is not a share", where="--rates", fix=fix)
     if labels.max() < 1:
-        raise InputError(
-            "errors need another class to go to", where="labels", fix="give labels of at least two classes"
-        )
+        raise InputError("errors need another class to go to", fix="give labels of at least two classes")
     rng = np.random.default_rng([*kind.encode(), seed])
     return _PLANTS[kind](features, labels, round(rate * len(labels)), rng)
 

@@ -4,8 +4,8 @@ The compositions are views of few audits: what differs is which column orders th
 out-of-fold probabilities separates what the base model brings from what the score brings.
 """
 
-from functools import lru_cache, partial
-from typing import Any
+from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 
@@ -26,77 +26,68 @@ def audit_case(case: Case, **options: object) -> Audit:
     return audit(case.features, case.labels, made)
 
 
-def by_consensus(case: Case, **options: object) -> MethodVerdict:
+def read_consensus(_: Case, found: Audit) -> MethodVerdict:
     """Score and flags as the audit gives them: influence and log-odds together."""
-    result = audit_case(case, **options)
-    return MethodVerdict(result.score, result.flagged, result.suggested)
+    return MethodVerdict(found.score, found.flagged, found.suggested)
 
 
-def by_influence(case: Case, **options: object) -> MethodVerdict:
+def read_influence(_: Case, found: Audit) -> MethodVerdict:
     """The relative influence alone; flagged where it is negative."""
-    result = audit_case(case, **options)
-    return MethodVerdict(result.influence, result.influence < 0, result.suggested)
+    return MethodVerdict(found.influence, found.influence < 0, found.suggested)
 
 
-def by_log_odds(case: Case) -> MethodVerdict:
+def read_log_odds(_: Case, found: Audit) -> MethodVerdict:
     """The log-odds of the given label alone, with as many flags as the consensus has."""
-    result = audit_case(case)
-    flagged = find_lowest(result.scores.log_odds, int(result.flagged.sum()))
-    return MethodVerdict(result.scores.log_odds, flagged, result.suggested)
+    flagged = find_lowest(found.scores.log_odds, int(found.flagged.sum()))
+    return MethodVerdict(found.scores.log_odds, flagged, found.suggested)
 
 
-def by_gain(case: Case) -> MethodVerdict:
+def read_gain(_: Case, found: Audit) -> MethodVerdict:
     """The gain of the relabel, largest first."""
-    result = audit_case(case)
-    return MethodVerdict(-result.relabel_gain, suggested=result.suggested)
+    return MethodVerdict(-found.relabel_gain, suggested=found.suggested)
 
 
-def our_probabilities(case: Case, **options: object) -> Floats:
-    """Return our out-of-fold probabilities, rows summing to 1 in double precision as cleanlab wants them."""
-    probabilities = np.clip(audit_case(case, **options).probabilities.astype(np.float64), 0.0, None)
-    return np.asarray(probabilities / probabilities.sum(axis=1, keepdims=True), dtype=np.float64)
-
-
-def margin_on_ours(case: Case, **options: object) -> MethodVerdict:
+def rank_ours(case: Case, found: Audit) -> MethodVerdict:
     """Normalized margin, by cleanlab, of our out-of-fold probabilities."""
-    return cleanlab_rank(case.labels, our_probabilities(case, **options), "normalized_margin")
+    return cleanlab_rank(case.labels, _normalise(found.probabilities))
 
 
-def filter_on_ours(case: Case, **options: object) -> MethodVerdict:
+def filter_ours(case: Case, found: Audit) -> MethodVerdict:
     """The issues that cleanlab finds with our out-of-fold probabilities."""
-    return cleanlab_filter(case.labels, our_probabilities(case, **options))
+    return cleanlab_filter(case.labels, _normalise(found.probabilities))
 
 
-def list_ours() -> tuple[Method, ...]:
-    """Return our compositions, the default first, then cleanlab on our base model."""
-    once: dict[str, Any] = {"rounds": 1}
-    raw: dict[str, Any] = {"feature_map": "raw"}
-    ours, on_ours = ("labelsweep", "ours"), ("cleanlab", "our base model")
-    return (
-        Method(DEFAULT, by_consensus, *ours),
-        Method("log-odds", by_log_odds, *ours),
-        Method("influence", by_influence, *ours),
-        Method("relabel gain", by_gain, *ours),
-        Method("consensus, one round", partial(by_consensus, **once), *ours),
-        Method("influence, one round", partial(by_influence, **once), *ours),
-        Method("consensus, raw features", partial(by_consensus, **raw), *ours),
-        Method("influence, raw features", partial(by_influence, **raw), *ours),
-        Method("normalized margin, our base model", partial(margin_on_ours, **once), *on_ours),
-        Method("normalized margin, our second round", margin_on_ours, *on_ours),
-        Method("find_label_issues, our base model", partial(filter_on_ours, **once), *on_ours),
-    )
+def _normalise(probabilities: Floats) -> Floats:
+    """Let rows sum to 1 in double precision, as cleanlab wants them."""
+    positive = np.clip(probabilities.astype(np.float64), 0.0, None)
+    return np.asarray(positive / positive.sum(axis=1, keepdims=True))
 
 
-def list_networks() -> tuple[Method, ...]:
-    """Return the audit with a perceptron, and cleanlab on the probabilities of the same networks."""
-    head: dict[str, Any] = {"model": "mlp"}
-    every, once = head | {"params": "all"}, head | {"rounds": 1}
-    ours, theirs = ("labelsweep", NETWORKS), ("cleanlab", NETWORKS)
-    return (
-        Method("MLP, consensus", partial(by_consensus, **head), *ours),
-        Method("MLP, influence", partial(by_influence, **head), *ours),
-        Method("MLP, consensus, every parameter", partial(by_consensus, **every), *ours),
-        Method("MLP, influence, every parameter", partial(by_influence, **every), *ours),
-        Method("find_label_issues, our MLP", partial(filter_on_ours, **once), *theirs),
-        Method("normalized margin, our MLP", partial(margin_on_ours, **once), *theirs),
-    )
+def list_ours() -> list[Method]:
+    """Return our compositions, the default first, then cleanlab on our base model, then the same with networks."""
+    found: list[Method] = []
+
+    def add(name: str, read: Callable[[Case, Audit], MethodVerdict], **options: object) -> None:
+        package = "cleanlab" if read in (rank_ours, filter_ours) else "labelsweep"
+        block = "ours" if package == "labelsweep" else "our base model"
+        block = NETWORKS if "model" in options else block
+        found.append(Method(name, lambda case: read(case, audit_case(case, **options)), package, block))
+
+    add(DEFAULT, read_consensus)
+    add("log-odds", read_log_odds)
+    add("influence", read_influence)
+    add("relabel gain", read_gain)
+    add("consensus, one round", read_consensus, rounds=1)
+    add("influence, one round", read_influence, rounds=1)
+    add("consensus, raw features", read_consensus, feature_map="raw")
+    add("influence, raw features", read_influence, feature_map="raw")
+    add("normalized margin, our base model", rank_ours, rounds=1)
+    add("normalized margin, our second round", rank_ours)
+    add("find_label_issues, our base model", filter_ours, rounds=1)
+    add("MLP, consensus", read_consensus, model="mlp")
+    add("MLP, influence", read_influence, model="mlp")
+    add("MLP, consensus, every parameter", read_consensus, model="mlp", params="all")
+    add("MLP, influence, every parameter", read_influence, model="mlp", params="all")
+    add("find_label_issues, our MLP", filter_ours, model="mlp", rounds=1)
+    add("normalized margin, our MLP", rank_ours, model="mlp", rounds=1)
+    return found

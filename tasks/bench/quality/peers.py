@@ -17,14 +17,13 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.neighbors import NearestNeighbors
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
 from tasks.bench.datasets import Bools, Floats, Ints
-from tasks.bench.influence_peers import fit_analyzer, fit_pydvl, make_head
-from tasks.bench.quality.case import FOLDS, Case, Method, MethodVerdict, SoftmaxHead
+from tasks.bench.influence_peers import convert_regression, fit_analyzer, fit_pydvl
+from tasks.bench.quality.case import FOLDS, Case, Method, MethodVerdict, make_regression
 
 NEIGHBOURS = 10  # the k of cleanlab's own nearest-neighbour checks
 EPOCHS, BATCH, HIDDEN = 50, 64, 64
@@ -33,18 +32,10 @@ LEARNING_RATE, MOMENTUM, WEIGHT_DECAY = 0.1, 0.9, 1e-4
 SLOW = 5_000_000
 
 
-def predict_out_of_fold(model: Any, features: Any, labels: Ints, seed: int) -> Floats:  # noqa: ANN401 (estimator; a matrix or texts)
-    """Return the probabilities (n, C) of a model that is fitted without each fold in turn; none of them is 0."""
-    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
-    found = np.maximum(cross_val_predict(model, features, labels, cv=folds, method="predict_proba"), 1e-9)
-    return np.asarray(found / found.sum(axis=1, keepdims=True))
-
-
 def training_loss(case: Case) -> MethodVerdict:
     """Score by the log-probability of the given label under the model fitted to every sample."""
-    probabilities = case.head.probabilities(case.features)
-    own = probabilities[np.arange(len(case.labels)), case.labels]
-    return MethodVerdict(np.log(np.clip(own, 1e-300, None)), suggested=probabilities.argmax(axis=1))
+    found = np.log(np.maximum(case.model.predict_proba(case.features), 1e-300))
+    return MethodVerdict(found[np.arange(len(found)), case.labels], suggested=found.argmax(axis=1))
 
 
 def cleanlab_rank(labels: Ints, probabilities: Floats, method: str = "normalized_margin") -> MethodVerdict:
@@ -68,13 +59,12 @@ def clean_learning(case: Case) -> MethodVerdict:
     """Run `CleanLearning(LogisticRegression())` from features to issues, with its own cross-validation."""
     from cleanlab.classification import CleanLearning  # noqa: PLC0415 (belongs to the bench extra)
 
-    model, alone = LogisticRegression(max_iter=2_000), {"n_jobs": 1}
-    learner = CleanLearning(model, seed=case.seed, cv_n_folds=FOLDS, find_label_issues_kwargs=alone)
+    options = {"cv_n_folds": FOLDS, "find_label_issues_kwargs": {"n_jobs": 1}}
+    learner = CleanLearning(make_regression(), seed=case.seed, **options)
     issues = learner.find_label_issues(case.features, case.labels)
     flagged, quality = issues["is_label_issue"].to_numpy(bool), issues["label_quality"].to_numpy(float)
-    return MethodVerdict(
-        _put_flagged_first(quality, flagged), flagged, issues["predicted_label"].to_numpy(np.int64)
-    )
+    suggested = issues["predicted_label"].to_numpy(np.int64)
+    return MethodVerdict(_put_flagged_first(quality, flagged), flagged, suggested)
 
 
 def argmax_differs(labels: Ints, probabilities: Floats) -> MethodVerdict:
@@ -120,9 +110,8 @@ def area_under_margin(case: Case, hidden: int | None = None) -> MethodVerdict:
                 optimizer.step()
                 if len(rows) > 1:  # the package squeezes a batch of one into a scalar and fails
                     margins.update(logits.detach(), labels[rows], rows.tolist())
-    return MethodVerdict(
-        np.array([margins.sums[row] / margins.counts[row] for row in range(len(case.labels))])
-    )
+    score = [margins.sums[row] / margins.counts[row] for row in range(len(case.labels))]
+    return MethodVerdict(np.array(score))
 
 
 def pydvl_mean_influence(case: Case) -> MethodVerdict:
@@ -131,8 +120,10 @@ def pydvl_mean_influence(case: Case) -> MethodVerdict:
     Positive is helpful; its threshold is 0, the sign between helpful and harmful.
     """
     score = np.zeros(len(case.labels))
-    for (fit, held), head in zip(case.folds, case.heads, strict=True):
-        matrix = _direct(case, head, fit).influences(*_tensors(case, held), *_tensors(case, fit))
+    for fit, held in case.folds:
+        matrix = _fit_pydvl(case, case.fit_model(fit), fit).influences(
+            *_tensors(case, held), *_tensors(case, fit)
+        )
         score[fit] += torch.mean(matrix, dim=0).numpy()  # over (held, fit)
     score /= len(case.folds) - 1
     return MethodVerdict(score, flagged=score < 0)
@@ -141,7 +132,7 @@ def pydvl_mean_influence(case: Case) -> MethodVerdict:
 def pydvl_self_influence(case: Case) -> MethodVerdict:
     """Score by pyDVL's influence of a sample on itself: the larger, the more the fit owes to it alone."""
     rows = np.arange(len(case.labels))
-    influence = _direct(case, case.head, rows)
+    influence = _fit_pydvl(case, case.model, rows)
     own: list[Floats] = []
     for part in np.array_split(rows, max(1, len(rows) // 256)):  # of all pairs of a block the diagonal
         tensors = _tensors(case, part)
@@ -152,7 +143,7 @@ def pydvl_self_influence(case: Case) -> MethodVerdict:
 def kronfluence_self_influence(case: Case) -> MethodVerdict:
     """Score by kronfluence's self-influence with its default factors (EK-FAC)."""
     features, labels = _tensors(case, np.arange(len(case.labels)))
-    head, data = make_head(case.head.weight, case.head.bias).float(), TensorDataset(features.float(), labels)
+    head, data = convert_regression(case.model).float(), TensorDataset(features.float(), labels)
     with torch.random.fork_rng():
         torch.manual_seed(case.seed)
         with fit_analyzer(head, data, 256) as analyzer:
@@ -161,40 +152,40 @@ def kronfluence_self_influence(case: Case) -> MethodVerdict:
     return MethodVerdict(-scores.double().numpy())
 
 
-def _direct(case: Case, head: SoftmaxHead, rows: Ints) -> Any:  # noqa: ANN401 (an object of a package without types)
-    return fit_pydvl(make_head(head.weight, head.bias), *_tensors(case, rows), head.l2)
+def _fit_pydvl(case: Case, model: LogisticRegression, rows: Ints) -> Any:  # noqa: ANN401 (an object of a package without types)
+    return fit_pydvl(convert_regression(model), *_tensors(case, rows), 1 / len(rows))
 
 
 def _tensors(case: Case, rows: Ints) -> tuple[Tensor, Tensor]:
     return torch.as_tensor(case.features[rows]), torch.as_tensor(case.labels[rows])
 
 
-def _out_of_fold(judge: Callable[..., MethodVerdict], *more: str) -> Callable[[Case], MethodVerdict]:
-    return lambda case: judge(case.labels, case.probabilities, *more)
-
-
-def list_peers() -> tuple[Method, ...]:
+def list_peers() -> list[Method]:
     """Return every peer.
 
     >>> [peer.name for peer in list_peers()][:2]
     ['training loss', 'out-of-fold self-confidence']
     """
-    return (
+
+    def rank(method: str) -> Callable[[Case], MethodVerdict]:
+        return lambda case: cleanlab_rank(case.labels, case.probabilities, method)
+
+    return [
         Method("training loss", training_loss, "scikit-learn"),
-        Method("out-of-fold self-confidence", _out_of_fold(cleanlab_rank, "self_confidence"), "cleanlab"),
-        Method("normalized margin", _out_of_fold(cleanlab_rank), "cleanlab"),
+        Method("out-of-fold self-confidence", rank("self_confidence"), "cleanlab"),
+        Method("normalized margin", rank("normalized_margin"), "cleanlab"),
+        Method("confidence-weighted entropy", rank("confidence_weighted_entropy"), "cleanlab"),
         Method(
-            "confidence-weighted entropy",
-            _out_of_fold(cleanlab_rank, "confidence_weighted_entropy"),
-            "cleanlab",
+            "find_label_issues", lambda case: cleanlab_filter(case.labels, case.probabilities), "cleanlab"
         ),
-        Method("find_label_issues", _out_of_fold(cleanlab_filter), "cleanlab"),
         Method("CleanLearning", clean_learning, "cleanlab"),
-        Method("argmax != label", _out_of_fold(argmax_differs), "scikit-learn"),
+        Method(
+            "argmax != label", lambda case: argmax_differs(case.labels, case.probabilities), "scikit-learn"
+        ),
         Method("kNN disagreement", neighbour_disagreement, "scikit-learn"),
         Method("area under the margin (linear)", area_under_margin, "aum"),
         Method("area under the margin (MLP)", partial(area_under_margin, hidden=HIDDEN), "aum"),
         Method("self-influence", pydvl_self_influence, "pyDVL"),
         Method("mean influence", pydvl_mean_influence, "pyDVL", limit=SLOW),
         Method("kronfluence self-influence", kronfluence_self_influence, "kronfluence", limit=SLOW),
-    )
+    ]

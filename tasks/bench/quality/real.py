@@ -14,7 +14,7 @@ Files are named PROJECT-RELEASE. Every second project in alphabetical order belo
 """
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -35,18 +35,24 @@ from sklearn.preprocessing import StandardScaler
 
 from tasks.bench.datasets import Bools, Floats, Ints, learn_table_encoder
 from tasks.bench.helpers import sweep_file
-from tasks.bench.quality.case import Case, MethodVerdict
+from tasks.bench.quality.case import predict_out_of_fold
 from tasks.bench.quality.metrics import average_precision, best_f1
-from tasks.bench.quality.peers import argmax_differs, cleanlab_filter, cleanlab_rank, predict_out_of_fold
+from tasks.bench.quality.peers import argmax_differs, cleanlab_filter, cleanlab_rank
 from tasks.bench.quality.summary import format_verdicts
 from tasks.bench.stopwatch import time_call
 from tasks.bench.tables import describe_setup, format_frame, format_table
-from tasks.bench.tally import ResultFile, Row, run_campaign
+from tasks.bench.tally import Row, run_campaign
 from tasks.errors import InputError
 
 TRUTH = ("true_label", "is_error")
-OURS, DIFFERS = "labelsweep", "labelsweep, prediction differs"
+OURS = "labelsweep"
 ESTIMATES = ("noise_rate", "recall", "precision")
+MEASURES = {
+    "ap": "Average precision",
+    "f1": "F1 of what is flagged",
+    "best": "F1 of the best cut of the same order",
+    "seconds": "Processor seconds",
+}
 
 
 @dataclass(frozen=True)
@@ -66,19 +72,22 @@ class RealSet:
     given: dict[str, Floats] = field(default_factory=dict)
 
     @cached_property
-    def case(self) -> Case:
-        """Labels, folds and what the peers' models see: numbers or texts."""
-        classes, labels = np.unique(self.frame["label"].astype(str), return_inverse=True)
+    def labels(self) -> Ints:
+        """The labels as classes, (n,)."""
+        labels, _ = pd.factorize(self.frame["label"].astype(str), sort=True)
+        return np.asarray(labels, np.int64)
+
+    @property
+    def features(self) -> Any:  # noqa: ANN401 (a matrix or texts)
+        """What the peers' models see: numbers or texts."""
         rest = self.frame.drop(columns="label")
         if self.given:
-            features = np.hstack([np.log(np.maximum(p, 1e-9)) for p in self.given.values()])
-        elif "--text" in self.options:
-            features = rest["text"].fillna("").to_numpy(dtype=object)
-        elif "--embedding" in self.options:
-            features = np.stack(rest[self.options[1]].to_list())
-        else:
-            features = learn_table_encoder(rest)(rest)
-        return Case(features, labels.astype(np.int64), len(classes), seed=0)
+            return np.hstack([np.log(np.maximum(p, 1e-9)) for p in self.given.values()])
+        if "--text" in self.options:
+            return rest["text"].fillna("").to_numpy(dtype=object)
+        if "--embedding" in self.options:
+            return np.stack(rest[self.options[1]].to_list())
+        return learn_table_encoder(rest)(rest)
 
 
 def read_real(path: Path) -> RealSet:
@@ -94,30 +103,27 @@ def read_real(path: Path) -> RealSet:
     wrong = frame[truth] if truth == "is_error" else frame["label"].astype(str) != frame[truth].astype(str)
     lists = [name for name in frame if isinstance(frame[name].iloc[0], list | np.ndarray)]
     given = {name: np.stack(frame[name].to_list()) for name in lists if name.startswith("p_")}
-    frame = frame.drop(columns=[*TRUTH, "sample_id", *given], errors="ignore")
     options: list[str] = []
     if given:
-        frame = frame[["label"]].assign(**{name: list(values) for name, values in given.items()})
+        frame = frame[["label", *given]]
         options = [word for name in given for word in ("--pred-probs", name)]
     elif "text" in frame:
         frame, options = frame[["label", "text"]], ["--text", "text"]
     elif lists:
         frame, options = frame[["label", lists[0]]], ["--embedding", lists[0]]
+    frame = frame.drop(columns=[*TRUTH, "sample_id"], errors="ignore")
     return RealSet(frame, options, wrong.to_numpy(dtype=np.bool_), given)
 
 
-def list_real_sets(folder: Path, half: str | None) -> list[Path]:
+def list_real_sets(folder: Path, half: str) -> list[Path]:
     """Return the files of a folder, or of one half of it, by project."""
     paths = sorted(folder.glob("*.parquet"))
     if not paths:
         raise InputError("no Parquet file", where=str(folder), fix="name a folder of sets with known errors")
-    projects = sorted({_project(path) for path in paths})
-    chosen = {"develop": projects[::2], "final": projects[1::2]}.get(half or "develop", projects)
-    return [path for path in paths if _project(path) in chosen]
-
-
-def _project(path: Path) -> str:
-    return path.stem.rpartition("-")[0] or path.stem
+    names = {path: path.stem.rpartition("-")[0] or path.stem for path in paths}
+    projects = sorted(set(names.values()))
+    chosen = {"develop": projects[::2], "final": projects[1::2]}.get(half, projects)
+    return [path for path in paths if names[path] in chosen]
 
 
 def judge_set(data: RealSet) -> Iterator[Row]:
@@ -135,13 +141,20 @@ def judge_set(data: RealSet) -> Iterator[Row]:
     }
     stated = said["queue"]["controls"] or {}
     estimates = {n: [stated[n]["low"], stated[n]["high"], truth[n]] for n in ESTIMATES if stated.get(n)}
-    verdict = {"verdict": said["queue"]["trust"]["verdict"], "purity": truth["precision"]}
-    yield measure_order(data, OURS, score, flagged, spent.cpu) | {"estimates": estimates, **verdict}
-    yield measure_order(data, DIFFERS, score, differs, 0.0)
-    labels = data.case.labels
-    for name, probabilities, seconds, flag in judge_peers(data):
-        order = cleanlab_rank(labels, probabilities).score
-        yield measure_order(data, name, order, np.asarray(flag(labels, probabilities).flagged), seconds)
+    more = {
+        "verdict": said["queue"]["trust"]["verdict"],
+        "purity": truth["precision"],
+        "estimates": estimates,
+    }
+    yield measure_order(data, OURS, score, flagged, spent.cpu) | more
+    yield measure_order(data, f"{OURS}, prediction differs", score, differs, 0.0)
+    for name, probabilities, seconds in judge_peers(data):
+        flag = cleanlab_filter if name.startswith("cleanlab") else argmax_differs
+        order, flags = (
+            cleanlab_rank(data.labels, probabilities).score,
+            flag(data.labels, probabilities).flagged,
+        )
+        yield measure_order(data, name, order, np.asarray(flags), seconds)
 
 
 def measure_order(data: RealSet, method: str, score: Floats, flagged: Bools, seconds: float) -> Row:
@@ -167,24 +180,23 @@ def sweep_real_set(data: RealSet) -> tuple[Any, pd.DataFrame]:
     return said, scores.set_index(scores["sample_id"].astype(int)).reindex(range(len(data.frame)))
 
 
-def judge_peers(
-    data: RealSet,
-) -> Iterator[tuple[str, Floats, float, Callable[[Ints, Floats], MethodVerdict]]]:
-    """Yield of each peer its name, probabilities and seconds, and how it flags."""
-    case, found, spent = data.case, dict[str, Floats](), dict[str, float]()
+def judge_peers(data: RealSet) -> Iterator[tuple[str, Floats, float]]:
+    """Yield of each peer its name, probabilities and seconds; cleanlab flags by its own rule, the others where they differ."""
+    features, found, spent = data.features, dict[str, Floats](), dict[str, float]()
     models = list_models_of_texts() if "--text" in data.options else list_models_of_numbers()
     for name in list(models)[: 2 if data.given else None]:
-        fit = partial(predict_out_of_fold, models[name], case.features, case.labels, case.seed)
+        fit = partial(predict_out_of_fold, models[name], features, data.labels, seed=0)
         found[name], took = time_call(fit)
         spent[name] = took.cpu
     pair = list(found)[:2]
-    better, both = min(pair, key=lambda name: log_loss(case.labels, found[name])), sum(spent[n] for n in pair)
+    better = min(pair, key=lambda name: log_loss(data.labels, found[name]))
     for name in pair:
-        yield f"cleanlab, {name}", found[name], spent[name], cleanlab_filter
-    yield "cleanlab, better of both", found[better], both, cleanlab_filter
-    yield "better of both differs", found[better], both, argmax_differs
+        yield f"cleanlab, {name}", found[name], spent[name]
+    both = sum(spent[name] for name in pair)
+    yield "cleanlab, better of both", found[better], both
+    yield "better of both differs", found[better], both
     mean = np.mean(list((data.given or found).values()), axis=0)
-    yield "mean of several", mean, sum(spent.values()), argmax_differs
+    yield "mean of several", mean, sum(spent.values())
 
 
 def list_models_of_numbers() -> dict[str, Any]:
@@ -212,31 +224,22 @@ def list_models_of_texts() -> dict[str, Any]:
     }
 
 
-def run_real(folder: Path, half: str | None, results: ResultFile) -> str:
-    """Judge the sets of a folder that `results` lacks; return the tables of all of them."""
+def run_real(folder: Path, half: str, kept: Path | None) -> str:
+    """Judge the sets of a folder that the file lacks; return the tables of all of them."""
     files = {path.stem: path for path in list_real_sets(folder, half)}
-    rows = run_campaign(files, lambda path, _: judge_set(read_real(path)), results)
-    frame = pd.DataFrame(rows)
-    tables = (
-        _compare("Average precision", "ap", frame),
-        _compare("F1 of what is flagged", "f1", frame),
-        _compare("F1 of the best cut of the same order", "best", frame),
-        _compare("Processor seconds", "seconds", frame, show=".1f"),
-        _hold_estimates([row for row in rows if row["method"] == OURS]),
-        format_verdicts([row for row in rows if row["method"] == OURS]),
-        describe_setup("labelsweep", "cleanlab", "scikit-learn") + "\n",
-    )
-    return "\n".join(tables)
+    rows = run_campaign(files, lambda path, _: judge_set(read_real(path)), kept)
+    frame, ours = pd.DataFrame(rows), [row for row in rows if row["method"] == OURS]
+    parts = []
+    for measure, title in MEASURES.items():
+        table = frame.pivot(index="case", columns="method", values=measure).rename_axis("")
+        table = table.loc[frame["case"].unique(), frame["method"].unique()]
+        table.loc["**mean**"] = table.mean()
+        parts.append(format_frame(table, title=title, show=".1f" if measure == "seconds" else ".3f"))
+    parts += [_format_estimates(ours), format_verdicts(ours)]
+    return "\n".join([*parts, describe_setup("labelsweep", "cleanlab", "scikit-learn") + "\n"])
 
 
-def _compare(title: str, measure: str, frame: pd.DataFrame, show: str = ".3f") -> str:
-    table = frame.pivot(index="case", columns="method", values=measure).rename_axis("")
-    table = table.loc[frame["case"].unique(), frame["method"].unique()]
-    table.loc["**mean**"] = table.mean()
-    return format_frame(table, title=title, show=show)
-
-
-def _hold_estimates(rows: Iterable[Row]) -> str:
+def _format_estimates(rows: Sequence[Row]) -> str:
     """Return what labelsweep says of itself beside the truth, and in how many sets its intervals hold."""
     lines, held = [], {name: list[bool]() for name in ESTIMATES}
     for row in rows:

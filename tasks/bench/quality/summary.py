@@ -14,7 +14,7 @@ from typing import get_args
 import numpy as np
 import pandas as pd
 
-from tasks.bench.quality.campaign import AS_SHIPPED, HALVES, list_methods
+from tasks.bench.quality.campaign import AS_SHIPPED, HALVES
 from tasks.bench.quality.ours import DEFAULT
 from tasks.bench.tables import format_frame, format_table
 from tasks.bench.tally import Row
@@ -53,51 +53,39 @@ def make_quality_tables(rows: Sequence[Row], *, details: bool) -> str:
         rows: Result rows, as in the JSON lines file.
         details: Whether to break the figures down by kind of error, rate, data set and setting.
     """
+    everything = pd.DataFrame(rows)
+    frame = everything[everything["error"].isna()]
+    frame = frame.astype({name: float for name in COLUMNS if name in frame})
+    bundled, planted = frame[frame["noise"] == AS_SHIPPED], frame[frame["noise"] != AS_SHIPPED]
     parts: list[str] = []
-    bundled = [row for row in rows if row["noise"] == AS_SHIPPED]
-    planted = [row for row in rows if row["noise"] != AS_SHIPPED]
-    if bundled:
-        parts += [
-            f"## The bundled digits, {_describe_extent(bundled)}\n",
-            overview(list_measures(bundled), DEFAULT),
-        ]
-    halves = {f", {title}": [row for row in planted if row["half"] == half] for half, title in HALVES.items()}
-    if all(halves.values()):
+    if len(bundled):
+        parts += [f"## The bundled digits, {_describe_extent(bundled)}\n", overview(bundled, DEFAULT)]
+    halves = {f", {title}": planted[planted["half"] == half] for half, title in HALVES.items()}
+    if all(map(len, halves.values())):
         halves[", both halves"] = planted
     for title, part in halves.items():
-        if part:
-            parts += [f"## Planted errors{title}: {_describe_extent(part)}\n"]
-            parts += _tables(list_measures(part), details=details)
-    if missing := failures(rows):
-        parts += ["## No result\n", missing]
-    current = {method.name: method.version for method in list_methods()}
-    changed = sorted({row["method"] for row in rows if row["version"] != current.get(row["method"])})
-    if changed:
-        parts += [f"Made by another version of the code than this one, see --redo: {'; '.join(changed)}.\n"]
-    return "\n".join([*parts, LEGEND])
+        if len(part):
+            parts.append(f"## Planted errors{title}: {_describe_extent(part)}\n")
+            parts += [overview(part, DEFAULT), verdict(part, DEFAULT), *(_details(part) if details else [])]
+    missing = everything[everything["error"].notna()].groupby(["method", "error"])["setting"]
+    lines = [
+        f"- {method}: {error} ({some.nunique()} settings, as {some.iloc[0]})\n"
+        for (method, error), some in missing
+    ]
+    return "\n".join([*parts, *(["## No result\n", "".join(lines)] if lines else []), LEGEND])
 
 
-def _describe_extent(rows: Sequence[Row]) -> str:
-    settings, seeds = len({row["setting"] for row in rows}), len({row["seed"] for row in rows})
-    if settings == 1:
-        return f"{rows[0]['errors']} of {rows[0]['samples']} labels wrong"
-    return f"{settings} settings, {seeds} seeds"
+def _describe_extent(frame: pd.DataFrame) -> str:
+    if frame["setting"].nunique() == 1:
+        first = frame.iloc[0]
+        return f"{first['errors']} of {first['samples']} labels wrong"
+    return f"{frame['setting'].nunique()} settings, {frame['seed'].nunique()} seeds"
 
 
-def _tables(frame: pd.DataFrame, *, details: bool) -> list[str]:
-    parts = [overview(frame, DEFAULT), verdict(frame, DEFAULT)]
-    if details:
-        for by, title in PARTS.items():
-            parts += [f"### AP by {title}\n", breakdown(frame, by)]
-        parts += ["### F1 by kind of error\n", breakdown(frame, "noise", "f1")]
-        parts += ["### Setting by setting\n", by_setting(frame, DEFAULT)]
-    return parts
-
-
-def list_measures(rows: Sequence[Row]) -> pd.DataFrame:
-    """Return the rows that have measures as a frame."""
-    frame = pd.DataFrame([row for row in rows if row["error"] is None])
-    return frame.astype({name: float for name in COLUMNS if name in frame})
+def _details(frame: pd.DataFrame) -> list[str]:
+    parts = [f"### AP by {title}\n\n{breakdown(frame, by)}" for by, title in PARTS.items()]
+    parts.append(f"### F1 by kind of error\n\n{breakdown(frame, 'noise', 'f1')}")
+    return [*parts, f"### Setting by setting\n\n{by_setting(frame, DEFAULT)}"]
 
 
 def compare_methods(frame: pd.DataFrame, first: str, second: str) -> pd.Series:
@@ -111,117 +99,92 @@ def compare_methods(frame: pd.DataFrame, first: str, second: str) -> pd.Series:
     return pd.Series(ends, index=mean.index, dtype=object)
 
 
-def find_best_peers(frame: pd.DataFrame) -> pd.Series:
-    """Return for each setting the peer that is best there, chosen with the truth at hand."""
-    return _average_seeds(frame[frame["block"] == "peers"], "ap").idxmax(axis=1)
+def compare_with_best(frame: pd.DataFrame, default: str) -> pd.DataFrame:
+    """Return for each setting the peer that is best there, chosen with the truth at hand, and how the default ends against it."""
+    peers = frame[frame["block"] == "peers"].pivot_table(index="setting", columns="method", values="ap")
+    best = peers.idxmax(axis=1).rename("peer").to_frame()
+    outcomes = {peer: compare_methods(frame, default, peer) for peer in best["peer"].unique()}
+    return best.assign(end=[outcomes[peer].get(setting, "–") for setting, peer in best["peer"].items()])
 
 
 def overview(frame: pd.DataFrame, default: str) -> str:
     """Return the table of all methods, best first in each block, and how the default fares against each."""
-    means, settings = _average_seeds(frame, "ap"), frame["setting"].nunique()
+    means = frame.pivot_table(index="setting", columns="method", values="ap")
     ranks = means.rank(axis=1, ascending=False).mean()
+    about = frame.drop_duplicates("method").assign(mean=lambda one: one["method"].map(means.mean()))
+    about["place"] = about["block"].map(list(BLOCKS).index)
     lines: list[list[object]] = []
-    for block, title in BLOCKS.items():
-        methods = frame.loc[frame["block"] == block, "method"].unique()
-        for method in means[methods].mean().sort_values(ascending=False).index:
-            own, ends = frame[frame["method"] == method], compare_methods(frame, default, method)
-            counts = " / ".join(str((ends == end).sum()) for end in ("win", "tie", "loss"))
-            lines.append(
-                [
-                    f"**{method}**" if method == default else method,
-                    title,
-                    own["package"].iloc[0],
-                    *(_figure(own, column) for column in COLUMNS),
-                    f"{ranks[method]:.1f}" if means[method].count() == settings else "–",
-                    counts if method != default and len(ends) else "–",
-                    f"{means[method].count()}",
-                ]
-            )
+    for row in about.sort_values(["place", "mean"], ascending=[True, False], kind="stable").itertuples():
+        own, ends = frame[frame["method"] == row.method], compare_methods(frame, default, row.method)
+        counts = " / ".join(str((ends == end).sum()) for end in ("win", "tie", "loss"))
+        settings = means[row.method].count()
+        lines.append(
+            [
+                f"**{row.method}**" if row.method == default else row.method,
+                BLOCKS[row.block],
+                row.package,
+                *(_format_figure(own, column) for column in COLUMNS),
+                f"{ranks[row.method]:.1f}" if settings == len(means) else "–",
+                counts if row.method != default and len(ends) else "–",
+                f"{settings}",
+            ]
+        )
     ends = ["mean rank", "default wins / ties / losses", "settings"]
-    return format_table(["method", "block", "package", *COLUMNS.values(), *ends], lines)
+    return format_table(["method", "block", "package", *COLUMNS.values(), *ends], lines, words=3)
 
 
 def verdict(frame: pd.DataFrame, default: str) -> str:
-    """Return what the figures say of the default: its places, and how often no peer beats it."""
-    peers = sorted(set(frame.loc[frame["block"] == "peers", "method"]))
+    """Return in how many settings no peer beats the default: each by itself, and the best of each setting."""
+    peers = frame.loc[frame["block"] == "peers", "method"].unique()
     outcomes = {peer: ends for peer in peers if len(ends := compare_methods(frame, default, peer))}
-    best = find_best_peers(frame).items()
-    against = pd.Series(
-        [outcomes[peer][name] for name, peer in best if name in outcomes.get(peer, ())], dtype=object
-    )
-    if against.empty:
-        return "The default was not run on these settings.\n"
+    if not outcomes:
+        return "The default was not run beside peers on these settings.\n"
     share, peer = min(((ends != "loss").mean(), peer) for peer, ends in outcomes.items())
-    wins, ties, losses = ((against == end).sum() for end in ("win", "tie", "loss"))
-    at_least = f"Against each peer by itself: wins or ties in at least {100 * share:.0f} % of the settings"
-    counts = f"{wins} wins, {ties} ties, {losses} losses"
-    held = f"wins or ties in {100 * (against != 'loss').mean():.0f} % of {len(against)} settings"
-    lines = [
-        _place(frame, default, "ap", "AP"),
-        _place(frame, default, "f1", "F1 at its own threshold"),
-        f"{at_least}; closest is {peer} ({len(outcomes[peer])} settings).",
-        f"Against the best peer of each setting, picked with the truth at hand: {counts}; {held}.",
-    ]
-    return "".join(f"- {line}\n" for line in lines)
-
-
-def _place(frame: pd.DataFrame, default: str, measure: str, title: str) -> str:
-    table = _average_seeds(frame[frame["block"].eq("peers") | frame["method"].eq(default)], measure)
-    means = table.dropna(axis=1).mean()  # only those that ran on every setting can be averaged
-    if default not in means:
-        return f"{title}: the default was not run on every setting."
-    rivals = means.drop(default)
-    place = 1 + int((rivals > means[default]).sum())
-    best = f"the best peer is {rivals.idxmax()} with {rivals.max():.3f}" if len(rivals) else "no peer has one"
-    return f"Mean {title}: {means[default]:.3f}, place {place} of {len(means)}; {best}."
+    best = compare_with_best(frame, default)["end"]
+    wins, ties, losses = ((best == end).sum() for end in ("win", "tie", "loss"))
+    return (
+        f"- Against each peer by itself: wins or ties in at least {100 * share:.0f} % of the settings; closest is {peer} "
+        f"({len(outcomes[peer])} settings).\n"
+        f"- Against the best peer of each setting, picked with the truth at hand: {wins} wins, {ties} ties, {losses} "
+        f"losses; wins or ties in {100 * (wins + ties) / len(best):.0f} % of {len(best)} settings.\n"
+    )
 
 
 def breakdown(frame: pd.DataFrame, by: str, measure: str = "ap") -> str:
     """Return the mean of one measure for each method and each value of `by`: noise, rate or data."""
     means = frame.groupby(["method", "setting", by])[measure].mean()
     table = means.groupby(["method", by]).mean().unstack(by)
-    order = _average_seeds(frame, measure).mean().sort_values(ascending=False).index
-    if by == "rate":
-        table = table.rename(columns=lambda rate: f"{100 * rate:.0f} %")
-    return format_frame(table.loc[order].map(_number))
+    order = means.groupby("method").mean().sort_values(ascending=False).index
+    return format_frame(table.loc[order].map(_format_number).rename(columns=show_rate))
+
+
+def show_rate(value: object) -> object:
+    """Return a share of errors as a column's head, and any other head as it is."""
+    return f"{100 * value:.0f} %" if isinstance(value, float) else value
 
 
 def by_setting(frame: pd.DataFrame, default: str) -> str:
     """Return each setting: the default's AP beside that of the best peer there, and the outcome."""
-    best, lines = find_best_peers(frame), []
-    for setting, part in frame.groupby("setting"):
-        peer = best[setting]
-        ours, theirs = (_figure(part[part["method"] == method], "ap") for method in (default, peer))
+    lines = []
+    for setting, (peer, end) in compare_with_best(frame, default).iterrows():
+        part = frame[frame["setting"] == setting]
+        ours, theirs = (_format_figure(part[part["method"] == method], "ap") for method in (default, peer))
         errors = f"{part['errors'].mean():.0f} of {part['samples'].iloc[0]}"
-        end = compare_methods(part, default, peer).get(setting, "–")
         lines.append([setting, errors, ours, peer, theirs, end])
-    return format_table(["setting", "errors", "default AP", "best peer there", "its AP", "default"], lines)
+    heads = ["setting", "errors", "default AP", "best peer there", "its AP", "default"]
+    return format_table(heads, lines, words=6)
 
 
-def failures(rows: Sequence[Row]) -> str:
-    """Return which methods have no result in which settings, and why; empty if all have one."""
-    frame = pd.DataFrame([row for row in rows if row["error"] is not None])
-    if frame.empty:
-        return ""
-    return "".join(
-        f"- {method}: {error} ({part.nunique()} settings, as {part.iloc[0]})\n"
-        for (method, error), part in frame.groupby(["method", "error"])["setting"]
-    )
-
-
-def _average_seeds(frame: pd.DataFrame, measure: str) -> pd.DataFrame:
-    """Return the mean over seeds, one line for each setting and one column for each method."""
-    return frame.pivot_table(index="setting", columns="method", values=measure)
-
-
-def _figure(rows: pd.DataFrame, measure: str) -> str:
+def _format_figure(rows: pd.DataFrame, measure: str) -> str:
     """Return mean and spread of one method's measure, as .912 ± .013; a dash where it has none."""
     groups = rows.dropna(subset=[measure]).groupby("setting")[measure]
     spread = np.sqrt((groups.std() ** 2).mean())
-    return _number(groups.mean().mean()) + (f" ± {_number(spread)}" if np.isfinite(spread) else "")
+    return _format_number(groups.mean().mean()) + (
+        f" ± {_format_number(spread)}" if np.isfinite(spread) else ""
+    )
 
 
-def _number(value: float) -> str:
+def _format_number(value: float) -> str:
     """Return three decimals without the leading zero."""
     return "–" if np.isnan(value) else f"{value:.3f}".replace("0.", ".", 1)
 

@@ -16,21 +16,18 @@ from typing import Annotated
 import numpy as np
 import pandas as pd
 import typer
-from sklearn.linear_model import LogisticRegression
 
-from tasks.bench.command import count_of
 from tasks.bench.datasets import Floats, Ints, load_data, split_clean_test, standardise
-from tasks.bench.quality.case import Case
-from tasks.bench.quality.ours import by_consensus
+from tasks.bench.quality.case import Case, make_regression
+from tasks.bench.quality.ours import DEFAULT, list_ours
 from tasks.bench.quality.peers import clean_learning
 from tasks.bench.tables import describe_setup, format_table
-from tasks.bench.tally import ResultFile, Row, run_campaign
+from tasks.bench.tally import Row, run_campaign
 from tasks.errors import InputError
 
-OURS, PEER, CHANCE = "labelsweep", "cleanlab", "random order"
 # Where the curve bends, a step is half a percent of the data; beyond, all queues but the random one are flat.
 SHARES = np.r_[np.arange(0, 0.20, 0.005), np.arange(0.20, 1, 0.05), 1.0]
-_SHOWN = (0.0, 0.01, 0.02, 0.03, 0.05, 0.075, 0.10, 0.15, 0.20, 0.50, 1.0)
+SHOWN = (0.0, 0.01, 0.02, 0.03, 0.05, 0.075, 0.10, 0.15, 0.20, 0.50, 1.0)
 GOAL = 0.95
 
 
@@ -51,20 +48,21 @@ def play_reviewer(name: str, seed: int) -> Iterator[Row]:
     features, test_features = standardise(data.features[audited], data.features[test])
     true, given = data.labels[audited], data.given[audited]
     case = Case(features, given, data.classes, seed)
+    ours = next(method for method in list_ours() if method.name == DEFAULT)
     orders = {
-        OURS: by_consensus(case).score.argsort(kind="stable"),
-        PEER: clean_learning(case).score.argsort(kind="stable"),
-        CHANCE: np.random.default_rng(seed).permutation(len(given)),
+        "labelsweep": ours.judge(case).score.argsort(kind="stable"),
+        "cleanlab": clean_learning(case).score.argsort(kind="stable"),
+        "random order": np.random.default_rng(seed).permutation(len(given)),
     }
     judge = make_judge(features, test_features, data.labels[test])
     about = {"seed": seed, "samples": len(given), "tested": len(test), "wrong": int((true != given).sum())}
     for queue, order in orders.items():
         for share in SHARES:
-            labels = correct(given, true, order[: round(share * len(order))])
+            labels = correct_labels(given, true, order[: round(share * len(order))])
             yield about | {"queue": queue, "share": share, "accuracy": judge(labels.tobytes())}
 
 
-def correct(given: Ints, true: Ints, reviewed: Ints) -> Ints:
+def correct_labels(given: Ints, true: Ints, reviewed: Ints) -> Ints:
     """Return the labels where some samples, by their places, have been given the true ones."""
     labels = given.copy()
     labels[reviewed] = true[reviewed]
@@ -76,7 +74,7 @@ def make_judge(features: Floats, test_features: Floats, test_labels: Ints) -> Ca
 
     @cache
     def judge(labels: bytes) -> float:
-        model = LogisticRegression(max_iter=2_000).fit(features, np.frombuffer(labels, np.int64))
+        model = make_regression().fit(features, np.frombuffer(labels, np.int64))
         return float(model.score(test_features, test_labels))
 
     return judge
@@ -87,8 +85,8 @@ def find_share(mean: pd.Series, goal: float = GOAL) -> float:
     return float(mean.index[mean >= mean.iloc[0] + goal * (mean.iloc[-1] - mean.iloc[0])][0])
 
 
-def format_curve(rows: list[Row], command: str) -> str:
-    """Return the curve as a table, with what was run and what it was run on."""
+def format_curve(rows: list[Row]) -> str:
+    """Return the curve as a table, with what it was run on."""
     frame = pd.DataFrame(rows)
     samples, tested = frame[["samples", "tested"]].iloc[0]
     about = (
@@ -96,25 +94,17 @@ def format_curve(rows: list[Row], command: str) -> str:
         f"of samples that a reviewer who makes no mistake has looked at. {samples:,} audited samples, "
         f"{frame['wrong'].mean():.0f} of them with a wrong label; {tested:,} test samples."
     )
-    peer = (
-        f"{PEER}: `CleanLearning(LogisticRegression())` on the same features, its issues first, then by label "
-        f"quality. {describe_setup('scikit-learn', 'cleanlab', 'torch')}."
-    )
     accuracy = frame.groupby(["share", "queue"])["accuracy"]
     mean, deviation = accuracy.mean().unstack()[frame["queue"].unique()], accuracy.std(ddof=0)
-    lines = []
-    for shown in _SHOWN:
-        share = float(mean.index[np.abs(mean.index - shown).argmin()])
-        cells = [f"{_percent(mean.at[share, q])} ± {_percent(deviation[share, q])}" for q in mean]
-        lines.append([f"{round(share * samples):,}", _percent(share, 1), *cells])
-    goals = [_percent(find_share(mean[queue]), 1) for queue in mean]
-    lines.append([f"**share for {_percent(GOAL, 0)} of the possible gain**", "", *goals])
+    lines: list[list[object]] = []
+    for share in mean.index[[np.abs(mean.index - shown).argmin() for shown in SHOWN]]:
+        cells = [f"{mean.at[share, queue]:.2%} ± {deviation[share, queue]:.2%}" for queue in mean]
+        lines.append([round(share * samples), f"{share:.1%}", *cells])
+    goals = [f"{find_share(mean[queue]):.1%}" for queue in mean]
+    lines.append([f"**share for {GOAL:.0%} of the possible gain**", "", *goals])
     table = format_table(["reviewed", "share", *mean], lines, words=0)
-    return f"# `{command}`\n\n{about}\n\n{table}\n{peer}\n"
-
-
-def _percent(share: float, digits: int = 2) -> str:
-    return f"{share:.{digits}%}".replace("%", " %")
+    peer = "cleanlab: `CleanLearning(LogisticRegression())` on the same features, its issues first, then by label quality."
+    return f"{about}\n\n{table}\n{peer} {describe_setup('scikit-learn', 'cleanlab', 'torch')}.\n"
 
 
 def run_gain(
@@ -122,11 +112,8 @@ def run_gain(
     data: Annotated[
         str, typer.Option(metavar="NAME", help="data set with errors of its own")
     ] = "digits_bundled",
-    seeds: Annotated[int, count_of("splits into audited and test samples")] = 10,
+    seeds: Annotated[int, typer.Option(min=1, help="splits into audited and test samples")] = 10,
 ) -> None:
     """What looking at samples buys, in the order of our queue and of others."""
-    if seeds < 1:
-        raise InputError("at least one split", where="--seeds", fix="give a whole number from 1")
     splits = {f"split {seed + 1}": seed for seed in range(seeds)}
-    rows = run_campaign(splits, lambda seed, _: play_reviewer(data, seed), ResultFile())
-    sys.stdout.write(format_curve(rows, f"labelsweep bench review --data {data} --seeds {seeds}"))
+    sys.stdout.write(format_curve(run_campaign(splits, lambda seed, _: play_reviewer(data, seed))))

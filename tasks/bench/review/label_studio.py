@@ -26,7 +26,25 @@ from tasks.review.log import read_log
 ANSWERS = ("accept", "keep", "other", "drop", "unsure", "skip")
 
 
-def round_trip(server: httpx.Client, out: Path, run: Path) -> list[str]:
+def run_label_studio(address: str, token: str) -> None:
+    """The round trip through a real Label Studio server at an address; exit code 1 where an answer came back as another."""
+    runs, headers = import_test_module("review", "run_folder"), {"Authorization": f"Token {token}"}
+    with (
+        httpx.Client(base_url=address, headers=headers, timeout=120) as server,
+        tempfile.TemporaryDirectory(prefix="labelsweep-label-studio-") as folder,
+    ):
+        out, version = Path(folder), _call(server, "GET", "/api/version")["release"]
+        rows = [
+            send_and_import(server, out, make(out))
+            for make in (runs.digits_run, runs.wine_run, runs.notes_run)
+        ]
+    heads = ["tasks taken", "predictions taken", "imported here", "imported once more", "as answered there"]
+    table = format_table(["run", *heads], rows, words=6)
+    sys.stdout.write(f"{table}\nLabel Studio {version}, {describe_setup()}. Answers: {', '.join(ANSWERS)}.\n")
+    sys.exit(0 if all(row[-1] == "yes" for row in rows) else 1)
+
+
+def send_and_import(server: httpx.Client, out: Path, run: Path) -> list[object]:
     """Send one run there and back; return a row of the table."""
     config, tasks = export_tasks(run, out / f"{run.name}-out")
     about = {"title": run.name, "label_config": config.read_text(encoding="utf-8")}
@@ -40,18 +58,11 @@ def round_trip(server: httpx.Client, out: Path, run: Path) -> list[str]:
     exported = out / f"{run.name}.json"
     found = _call(server, "GET", f"{where}/export?exportType=JSON&download_all_tasks=true")
     exported.write_text(json.dumps(found), encoding="utf-8")
-    imported = import_label_studio(exported, run, out)
-    again = import_label_studio(exported, run, out)
+    imported = [import_label_studio(exported, run, out) for _ in range(2)]
     found = {row.sample_id: row.outcome for row in read_log(out) if row.run == run.name}
-    right = found == {sample: outcome for sample, outcome in expected.items() if outcome}
-    return [
-        run.name,
-        f"{taken['task_count']} of {len(sent)}",
-        str(taken["prediction_count"]),
-        str(imported),
-        str(again),
-        "yes" if right else f"no: {found} instead of {expected}",
-    ]
+    is_right = found == {sample: outcome for sample, outcome in expected.items() if outcome}
+    end = "yes" if is_right else f"no: {found} instead of {expected}"
+    return [run.name, f"{taken['task_count']} of {len(sent)}", taken["prediction_count"], *imported, end]
 
 
 def _call(server: httpx.Client, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 (any JSON)
@@ -81,20 +92,3 @@ def annotate(server: httpx.Client, task: dict[str, Any], answer: str) -> str:
 
 def _choice(name: str, value: str) -> dict[str, Any]:
     return {"from_name": name, "to_name": "sample", "type": "choices", "value": {"choices": [value]}}
-
-
-def run_label_studio(address: str, token: str) -> None:
-    """The round trip through a real Label Studio server at an address; exit code 1 where an answer came back as another."""
-    runs, headers = import_test_module("review", "run_folder"), {"Authorization": f"Token {token}"}
-    with (
-        httpx.Client(base_url=address, headers=headers, timeout=120) as server,
-        tempfile.TemporaryDirectory(prefix="labelsweep-label-studio-") as folder,
-    ):
-        out, version = Path(folder), _call(server, "GET", "/api/version")["release"]
-        rows = [
-            round_trip(server, out, make(out)) for make in (runs.digits_run, runs.wine_run, runs.notes_run)
-        ]
-    heads = ["tasks taken", "predictions taken", "imported here", "imported once more", "as answered there"]
-    table = format_table(["run", *heads], rows, words=6)
-    sys.stdout.write(f"{table}\nLabel Studio {version}, {describe_setup()}. Answers: {', '.join(ANSWERS)}.\n")
-    sys.exit(0 if all(row[-1] == "yes" for row in rows) else 1)

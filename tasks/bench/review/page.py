@@ -2,9 +2,10 @@
 
 import io
 import os
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -14,10 +15,10 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from tasks.bench.command import Page, count_of
+from tasks.bench.command import count_of
 from tasks.bench.helpers import ROOT, import_test_module, run_command
 from tasks.bench.stopwatch import draw_noisy_data, time_call
-from tasks.bench.tables import describe_setup, format_table, publish_tables
+from tasks.bench.tables import describe_setup, format_table
 
 QUEUE = 10_000
 # What a reviewer needs at the very least to see what is shown; then none at all, a finger that stays on the key.
@@ -36,45 +37,39 @@ COMPLETE = """() => [...document.querySelectorAll('#stage img')].filter((e) => e
 BYTES = "() => performance.getEntriesByType('resource').reduce((sum, e) => sum + e.transferSize, 0)"
 
 
-def run_page(*, decisions: Annotated[int, count_of("decisions")] = 100, page: Page = None) -> None:
+def run_page(*, decisions: Annotated[int, count_of("decisions")] = 100) -> None:
     """How long a person waits: from the key to the next sample and for pictures, in a real browser, and for a sweep.
 
     A decision is on the server's disk before the next sample shows, so both are in each time.
     """
-    runs = import_test_module("review", "run_folder")
-    rows: list[list[object]] = []
+    runs, rows = import_test_module("review", "run_folder"), list[list[object]]()
     with tempfile.TemporaryDirectory(prefix="labelsweep-page-") as folder:
         out = Path(folder)
         digits = runs.digits_run(out)
         runs.stretched(digits, QUEUE)
-        for name, run, glances in (
-            (f"digits, {QUEUE:,} queued", digits, GLANCES_MS),
-            ("60 columns", _table(out), (GLANCE_MS,)),
-            (f"texts of {WORDS:,} words", _texts(out), (GLANCE_MS,)),
-        ):
-            rows += _decisions(out, run, name, decisions, glances)
-        seconds, size = _photographs(out, _photos(out))
-        sweeps = list(_sweeps(out))
+        texts = f"texts of {WORDS:,} words"
+        rows += _time_decisions(out, digits, f"digits, {QUEUE:,} queued", decisions, GLANCES_MS)
+        rows += _time_decisions(out, write_table(out), "60 columns", decisions, (GLANCE_MS,))
+        rows += _time_decisions(out, write_texts(out), texts, decisions, (GLANCE_MS,))
+        seconds, size = _time_photographs(out, write_photographs(out))
+        sweeps = list(_time_sweeps(out))
     heads = ["key to next sample", "samples", "median, ms", "95 %, ms", "longest, ms"]
-    text = (
-        f"{format_table(heads, rows)}\n{format_table(['sweep', 'wall, s', 'processor, s'], sweeps)}\n"
+    sys.stdout.write(
+        f"{format_table(heads, rows, show='.0f')}\n"
+        f"{format_table(['sweep', 'wall, s', 'processor, s'], sweeps, show='.1f')}\n"
         f"{LOOKED_AT} photographs of 12 megapixels with their neighbours, one after the other without a pause: "
         f"{seconds:.1f} s, {size / 1e6:.1f} MB.\n\n"
         f"{describe_setup()}, load average {os.getloadavg()[0]:.0f} at the end.\n"
     )
-    publish_tables(text, page)
 
 
-def _sweeps(out: Path) -> Iterator[list[object]]:
+def _time_sweeps(out: Path) -> Iterator[list[object]]:
     """Sweep a small table and a sample, twice; yield a row for each."""
     penguins = [str(ROOT / "data" / "penguins.csv"), "--label", "species"]
     for name, source in (("344 rows", penguins), ("sample:digits", ["sample:digits"])):
-        sweep = partial(
-            run_command, out, "clean", *source, "--quiet", "--out", str(out / "swept"), patience=900
-        )
+        sweep = partial(run_command, out, "clean", *source, "--quiet", "--out", str(out / "swept"))
         for said in (name, f"{name}, unchanged"):
-            _, spent = time_call(sweep)
-            yield [said, f"{spent.wall:.1f}", f"{spent.cpu:.1f}"]
+            yield [said, *time_call(sweep)[1]]
 
 
 @contextmanager
@@ -97,7 +92,7 @@ def _open_page(out: Path, run: Path) -> Iterator[Any]:
         server.kill()
 
 
-def _decisions(
+def _time_decisions(
     out: Path, run: Path, name: str, decisions: int, glances: tuple[int, ...]
 ) -> Iterator[list[object]]:
     """Decide one sample after the other; yield a row for each glance."""
@@ -114,11 +109,11 @@ def _decisions(
                     break  # the queue is shorter
                 tab.wait_for_timeout(glance)
             times = tab.evaluate("() => window.times")
-            figures = (np.median(times), np.quantile(times, 0.95), max(times))
-            yield [f"{name}, a glance of {glance} ms", len(times), *(f"{value:.0f}" for value in figures)]
+            figures = np.quantile(times, [0.5, 0.95, 1.0]).tolist()
+            yield [f"{name}, a glance of {glance} ms", len(times), *figures]
 
 
-def _photographs(out: Path, run: Path) -> tuple[float, float]:
+def _time_photographs(out: Path, run: Path) -> tuple[float, float]:
     """Look at some photographs; return the seconds until all of them were complete, and what came over the network."""
     with _open_page(out, run) as tab:
         waited = 0.0
@@ -133,50 +128,48 @@ def _photographs(out: Path, run: Path) -> tuple[float, float]:
     return waited, size
 
 
-def _table(out: Path) -> Path:
+def write_table(out: Path) -> Path:
     """Return a run on rows of 60 columns with long names."""
     names = [f"measurement_of_sensor_{n}_over_the_last_day" for n in range(60)]
-    return _write_run(
-        out, "columns", "tabular", lambda features, _: pd.DataFrame(features, columns=names), 900
-    )
+    features, truth = _draw(900)
+    return _write_run(out, "tabular", pd.DataFrame(features, columns=names), features, truth)
 
 
-def _texts(out: Path) -> Path:
+def write_texts(out: Path) -> Path:
     """Return a run on long texts."""
     rng = np.random.default_rng(0)
     words = ["".join(rng.choice(list("aeioudklmnrst"), rng.integers(2, 9))) for _ in range(3_000)]
     texts = [" ".join(rng.choice(words, WORDS)) for _ in range(600)]
-    return _write_run(out, "texts", "text", lambda *_: pd.DataFrame({"text": texts}), 600)
+    return _write_run(out, "text", pd.DataFrame({"text": texts}), *_draw(len(texts)))
 
 
-def _photos(out: Path) -> Path:
+def write_photographs(out: Path) -> Path:
     """Return a run on photographs: grain over a bright or a dark ground, which no camera writes in less than megabytes."""
     rng = np.random.default_rng(0)
     grain = rng.integers(-16, 16, (PHOTOGRAPH[1], PHOTOGRAPH[0], 3), dtype=np.int16)
-
-    def draw(_: Any, truth: Any) -> pd.DataFrame:  # noqa: ANN401
-        pictures = []
-        for label in truth:
-            ground = Image.fromarray(np.uint8(rng.integers(30, 100, (12, 16, 3)) + 40 * label))
-            pixels = np.asarray(ground.resize(PHOTOGRAPH, Image.Resampling.BICUBIC), np.int16)
-            held = io.BytesIO()
-            Image.fromarray(np.uint8(np.clip(pixels + grain, 0, 255))).save(held, "JPEG", quality=92)
-            pictures.append(held.getvalue())
-        return pd.DataFrame({"image": pictures})
-
-    return _write_run(out, "photos", "image", draw, 48)
+    features, truth = _draw(48)
+    pictures = []
+    for label in truth:
+        ground = Image.fromarray(np.uint8(rng.integers(30, 100, (12, 16, 3)) + 40 * label))
+        pixels = np.asarray(ground.resize(PHOTOGRAPH, Image.Resampling.BICUBIC), np.int16)
+        held = io.BytesIO()
+        Image.fromarray(np.uint8(np.clip(pixels + grain, 0, 255))).save(held, "JPEG", quality=92)
+        pictures.append(held.getvalue())
+    return _write_run(out, "image", pd.DataFrame({"image": pictures}), features, truth)
 
 
-def _write_run(
-    out: Path, name: str, payload: str, show: Callable[[Any, Any], pd.DataFrame], count: int
-) -> Path:
-    """Return a run on four Gaussian classes with planted errors, whose samples are shown as some content."""
-    runs = import_test_module("review", "run_folder")
+def _draw(count: int) -> tuple[Any, Any]:
+    """Return features and classes of four Gaussians."""
     drawn = draw_noisy_data(count, 60, 4)
-    classes = [f"class {number}" for number in range(4)]
-    labels, names = np.array(classes)[drawn.truth], tuple(f"feature {number}" for number in range(60))
-    given, frame = runs.plant(labels, 0.15, classes), show(drawn.features, drawn.truth)
-    run: Path = runs.write_run(
-        out, f"{name}-run", name, payload, frame, drawn.features, given, labels, names, ()
-    )
+    return drawn.features, drawn.truth
+
+
+def _write_run(out: Path, payload: str, frame: pd.DataFrame, features: Any, truth: Any) -> Path:  # noqa: ANN401
+    """Return a run with planted errors, whose samples are shown as some content."""
+    runs = import_test_module("review", "run_folder")
+    classes, names = [f"class {n}" for n in range(4)], tuple(f"feature {n}" for n in range(60))
+    labels = np.array(classes)[truth]
+    given = runs.plant(labels, 0.15, classes)
+    shown = (f"{payload}-run", payload, payload, frame, features, given, labels, names, ())
+    run: Path = runs.write_run(out, *shown)
     return run

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
-import numpy as np
 import pandas as pd
 
 from tasks.bench.command import Seed, count_of
 from tasks.bench.helpers import import_test_module
 from tasks.bench.tables import describe_setup, format_table
+from tasks.bench.tally import Row
 from tasks.review.log import log_path, read_log
 from tasks.review.queue import Item, load_queue
 
@@ -29,29 +29,19 @@ def run_review_kills(*, kills: Annotated[int, count_of("kills in all")] = 100, s
     """Kill the review server while a reviewer works, and count lost decisions; exit code 1 where there are any."""
     killing, runs = import_test_module("review", "killing"), import_test_module("review", "run_folder")
     with tempfile.TemporaryDirectory(prefix="labelsweep-kills-") as folder:
-        out = Path(folder)
-        toll = killing.kill_while_reviewing(out, runs.digits_run(out), kills, seed)
-    rows = [
-        ("kills (SIGKILL, 0 to 0.8 s after the first answer)", toll.kills),
-        ("acknowledged actions (decisions and undos)", toll.acknowledged),
-        ("of them lost", toll.lost),
-        ("rows written twice by sending an action again", toll.doubled),
-        ("actions under way at a kill", toll.unanswered),
-        ("of them written nevertheless", toll.of_those_written),
-        ("failed integrity checks of the database", toll.corrupt),
-    ]
-    table = format_table(["review server killed while a reviewer works", ""], rows)
+        toll = killing.kill_while_reviewing(Path(folder), runs.digits_run(Path(folder)), kills, seed)
+    rows = {
+        "kills (SIGKILL, 0 to 0.8 s after the first answer)": toll.kills,
+        "acknowledged actions (decisions and undos)": toll.acknowledged,
+        "of them lost": toll.lost,
+        "rows written twice by sending an action again": toll.doubled,
+        "actions under way at a kill": toll.unanswered,
+        "of them written nevertheless": toll.of_those_written,
+        "failed integrity checks of the database": toll.corrupt,
+    }
+    table = format_table(["review server killed while a reviewer works", ""], rows.items())
     sys.stdout.write(f"{table}\nSQLite {sqlite3.sqlite_version}, {describe_setup()}\n")
     sys.exit(1 if toll.lost or toll.doubled or toll.corrupt else 0)
-
-
-class TimedRequest(NamedTuple):
-    """A decision that was sent, and the answer to it."""
-
-    action: str
-    again: int
-    status: int
-    seconds: float
 
 
 def run_load(
@@ -76,40 +66,16 @@ def run_load(
                 ]
                 begin.wait()
                 started = time.perf_counter()
-                sent = [request for person in people for request in person.result()]
+                sent = pd.DataFrame([request for person in people for request in person.result()])
             whole = time.perf_counter() - started
         finally:
             server.kill()
         written = Counter(row.action for row in read_log(out))
         with sqlite3.connect(log_path(out)) as log:
             (integrity,) = log.execute("PRAGMA integrity_check").fetchone()
-    sys.stdout.write(
-        f"{reviewers} reviewers at once on one review server, each decision written and synchronised before its answer.\n\n"
-        f"{_make_load_table(pd.DataFrame(sent), written, integrity, whole)}\n"
-        f"SQLite {sqlite3.sqlite_version}, {describe_setup()}\n"
-    )
-
-
-def _review(address: str, number: int, items: Sequence[Item], begin: Barrier) -> list[TimedRequest]:
-    """Decide samples one after the other without a pause; send every tenth twice, as after an answer that was lost."""
-    client = import_test_module("review", "review_server").Client(address, f"Reviewer+{number}")
-    begin.wait()
-    sent, seen = list[TimedRequest](), 0
-    for place, item in enumerate(items):
-        action = secrets.token_hex(16)
-        for again in range(2 if place % AGAIN_EVERY == 0 else 1):
-            started = time.perf_counter()
-            status, body = client.decide(item, ANSWERS[place % len(ANSWERS)], action=action, since=seen)
-            sent.append(TimedRequest(action, again, status, time.perf_counter() - started))
-            seen = body["seq"] if status == 200 else seen
-    return sent
-
-
-def _make_load_table(sent: pd.DataFrame, written: Counter[str], integrity: str, whole: float) -> str:
-    """Return what was sent, what was written, and how long it took."""
     is_taken = sent["status"] == 200
     counts = [written[action] for action in sent.loc[is_taken, "action"].unique()]
-    waits = (f"{1000 * value:,.0f} ms" for value in np.quantile(sent["seconds"], [0.5, 0.95, 1.0]))
+    waits = [f"{1000 * value:,.0f} ms" for value in sent["seconds"].quantile([0.5, 0.95, 1.0])]
     figures = {
         "decisions acknowledged": len(counts),
         "of them in the log exactly once": counts.count(1),
@@ -123,4 +89,23 @@ def _make_load_table(sent: pd.DataFrame, written: Counter[str], integrity: str, 
         "requests a second": f"{len(sent) / whole:.0f}",
         "wait for an answer, median / 95 % / longest": " / ".join(waits),
     }
-    return format_table(["", ""], figures.items())
+    sys.stdout.write(
+        f"{reviewers} reviewers at once on one review server, each decision written and synchronised before its answer.\n\n"
+        f"{format_table(['', ''], figures.items())}\nSQLite {sqlite3.sqlite_version}, {describe_setup()}\n"
+    )
+
+
+def _review(address: str, number: int, items: Sequence[Item], begin: Barrier) -> list[Row]:
+    """Decide samples one after the other without a pause; send every tenth twice, as after an answer that was lost."""
+    client = import_test_module("review", "review_server").Client(address, f"Reviewer+{number}")
+    begin.wait()
+    sent, seen = list[Row](), 0
+    for place, item in enumerate(items):
+        action = secrets.token_hex(16)
+        for again in range(2 if place % AGAIN_EVERY == 0 else 1):
+            started = time.perf_counter()
+            status, body = client.decide(item, ANSWERS[place % len(ANSWERS)], action=action, since=seen)
+            seconds = time.perf_counter() - started
+            sent.append({"action": action, "again": again, "status": status, "seconds": seconds})
+            seen = body["seq"] if status == 200 else seen
+    return sent

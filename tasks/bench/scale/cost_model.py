@@ -8,7 +8,7 @@ measured, so that small runs count as much as large ones. (Lawson & Hanson, Solv
 non-negative least squares, from scipy.)
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,12 +41,7 @@ class Size:
         return f"{self.rows:,} x {self.features} x {self.classes}, {self.folds} folds"
 
 
-COSTS = ("seconds", "memory")
-
-
-def make_run(costs: Mapping[str, Sequence[float]]) -> pd.DataFrame:
-    """Return a run: what each step took in seconds on the wall, and the peak of its resident memory in MB."""
-    return pd.DataFrame.from_dict(costs, orient="index", columns=COSTS)
+COSTS = ["seconds", "memory"]
 
 
 def terms(step: str, size: Size) -> dict[str, float]:
@@ -80,50 +75,47 @@ class CostModel:
     """A fitted cost model.
 
     Attributes:
-        seconds: For each step the seconds that one of each term costs.
+        seconds: What one of each term (column) costs in each step (row); missing where a step has no such term.
         memory: For each step the MB at the start, and per row.
     """
 
-    seconds: Mapping[str, Mapping[str, float]]
-    memory: Mapping[str, tuple[float, float]]
+    seconds: pd.DataFrame
+    memory: pd.DataFrame
 
     def predict(self, size: Size) -> pd.DataFrame:
-        """Return what each step of a run of this size costs."""
-        costs = {}
-        for step, each in self.seconds.items():
-            counts, (start, slope) = terms(step, size), self.memory[step]
-            costs[step] = (sum(each[name] * counts[name] for name in each), start + slope * size.rows)
-        return make_run(costs)
+        """Return what each step of a run of this size costs: seconds on the wall, and the peak of its memory in MB."""
+        counts = pd.DataFrame({step: terms(step, size) for step in self.seconds.index}).T
+        seconds = (self.seconds * counts).sum(axis=1)
+        memory = self.memory["start"] + self.memory["row"] * size.rows
+        return pd.DataFrame({"seconds": seconds, "memory": memory})
 
 
 def fit_costs(runs: Sequence[tuple[Size, pd.DataFrame]]) -> CostModel:
-    """Fit the model to measured runs that all have the same steps.
+    """Fit the model to measured runs, each with the costs of the same steps.
 
-    >>> runs = [(Size(n, 1, 2, 5), make_run({"flag": (1 + n / 10, 50.0)})) for n in (10, 100, 1000)]
+    >>> runs = [(Size(n, 1, 2, 5), pd.DataFrame([[1 + n / 10, 50.0]], ["flag"], COSTS)) for n in (10, 100, 1000)]
     >>> round(fit_costs(runs).predict(Size(10_000, 1, 2, 5)).loc["flag", "seconds"])
     1001
     """
+    rows = pd.DataFrame({"start": 1.0, "row": [float(size.rows) for size, _ in runs]})
     seconds, memory = {}, {}
     for step in runs[0][1].index:
-        spent, held = np.array([run.loc[step, list(COSTS)] for _, run in runs]).astype(np.float64).T
-        counts = pd.DataFrame([terms(step, size) for size, _ in runs])
-        seconds[step] = dict(zip(counts, _combine(counts.to_numpy(), spent).tolist(), strict=True))
-        rows = np.array([[1.0, float(size.rows)] for size, _ in runs])
-        start, slope = _combine(rows, held).tolist()
-        memory[step] = (start, slope)
-    return CostModel(seconds, memory)
+        spent, held = np.array([run.loc[step, COSTS] for _, run in runs], dtype=np.float64).T
+        seconds[step] = _combine(pd.DataFrame([terms(step, size) for size, _ in runs]), spent)
+        memory[step] = _combine(rows, held)
+    return CostModel(pd.DataFrame(seconds).T, pd.DataFrame(memory).T)
 
 
-def _combine(rows: Array, measured: Array) -> Array:
+def _combine(counts: pd.DataFrame, measured: Array) -> pd.Series:
     """Return non-negative coefficients that reproduce what was measured with the least relative error."""
     # A step that takes no measurable time counts as a hundredth of a second: its relative error does not matter.
     weight = 1 / np.maximum(measured, 0.01)
-    scale = np.abs(rows * weight[:, None]).max(axis=0)
-    solution, _ = nnls(rows * weight[:, None] / scale, measured * weight)
-    found: Array = solution / scale
-    return found
+    weighed = counts.mul(weight, axis=0)
+    scale = weighed.max()
+    solution, _ = nnls((weighed / scale).to_numpy(), measured * weight)
+    return pd.Series(solution, counts.columns) / scale
 
 
-def total(run: pd.DataFrame) -> tuple[float, float]:
+def sum_costs(run: pd.DataFrame) -> tuple[float, float]:
     """Return the seconds of all steps together, and the highest peak in MB."""
     return float(run["seconds"].sum()), float(run["memory"].max())

@@ -4,19 +4,25 @@ import sys
 from collections.abc import Iterator
 from typing import Annotated
 
+import pandas as pd
 import torch
+import typer
 
-from tasks.bench.command import Device, Out, count_of, list_of
+from tasks.bench.command import Device, Out, list_of
 from tasks.bench.helpers import choose_names
-from tasks.bench.speed import gpu as _gpu_parts  # noqa: F401 (registers them)
-from tasks.bench.speed.parts import PARTS, SpeedTable
+from tasks.bench.speed import gpu, parts
+from tasks.bench.speed.parts import Measure
 from tasks.bench.tables import describe_setup, format_table
-from tasks.bench.tally import ResultFile, Row, run_campaign
-from tasks.errors import InputError
+from tasks.bench.tally import Row, run_campaign
 from tasks.heads.device import pick_device
 from tasks.memory import read_machine_memory
 
-BY_DEFAULT = [name for name, part in PARTS.items() if part.by_default]
+# The docstring of a part is the title of its table.
+BY_DEFAULT = (
+    *(parts.cleanlab, parts.pydvl, parts.kronfluence, parts.passes, parts.adamw, parts.growth, parts.classes),
+    *(parts.solvers, parts.phases, parts.knobs, parts.sampling, parts.workers),
+)
+PARTS = {part.__name__: part for part in (*BY_DEFAULT, gpu.encoders, gpu.files, gpu.audits)}
 LEGEND = (
     "Times are seconds on the wall, in brackets those of the processor over all threads; ratios likewise."
 )
@@ -24,39 +30,34 @@ LEGEND = (
 
 def run_speed(
     *,
-    parts: Annotated[
-        str, list_of(f"which to run (default: up to {BY_DEFAULT[-1]}): {', '.join(PARTS)}")
-    ] = "",
-    most: Annotated[int, count_of("samples of the largest data set")] = 1_000_000,
+    parts: Annotated[str, list_of(f"which to run (default: up to workers): {', '.join(PARTS)}")] = "",
+    most: Annotated[int, typer.Option(min=1_000, help="samples of the largest data set")] = 1_000_000,
     device: Device = "auto",
     out: Out = None,
 ) -> None:
     """How fast the audit is, beside the peers: every ratio comes from one run on one machine."""
-    wanted = choose_names(parts, PARTS, "part", "--parts") if parts else BY_DEFAULT
-    if most < 1_000:
-        raise InputError("too few samples to measure", where="--most", fix="give at least 1000")
+    wanted = choose_names(parts, PARTS, "part", "--parts") if parts else [p.__name__ for p in BY_DEFAULT]
     kind: Device = "cuda" if pick_device(device).type == "cuda" else "cpu"
     sys.stdout.write(f"# Speed\n\n{LEGEND}\n{describe_versions(kind)}\n\n")
-    results = ResultFile(out)
     for name in wanted:
-        part = PARTS[name]
-        cases = {f"{name} up to {most} on {kind}": part}
-        rows = run_campaign(cases, lambda part, _: _measure(part, most, kind), results)
-        table = format_table(part.heads, [row["cells"] for row in rows], title=part.title)
-        sys.stdout.write(table + "\n")
+        case = {f"{name} up to {most} on {kind}": PARTS[name]}
+        rows = run_campaign(case, lambda part, _: _measure(part, most, kind), out)
+        table = pd.DataFrame(rows).drop(columns="case")
+        title = str(PARTS[name].__doc__).rstrip(".")
+        sys.stdout.write(format_table(list(table), table.to_numpy().tolist(), title=title) + "\n")
         sys.stdout.flush()
 
 
-def _measure(part: SpeedTable, most: int, device: Device) -> Iterator[Row]:
+def _measure(part: Measure, most: int, device: Device) -> Iterator[Row]:
     """Yield the rows of a part; say each as it is measured."""
-    for row in part.measure(most, device):
-        cells = [str(cell) for cell in row]
-        sys.stderr.write(f"{' | '.join(cells)}\n")
-        yield {"cells": cells}
+    for row in part(most, device):
+        cells = {head: str(cell) for head, cell in row.items()}
+        sys.stderr.write(f"{' | '.join(cells.values())}\n")
+        yield cells
 
 
 def describe_versions(device: Device = "cpu") -> str:
     """Return the versions and the kind of machine, for the head of a table."""
-    gpu = f", {torch.cuda.get_device_name()}" if device == "cuda" else ""
+    gpu_name = f", {torch.cuda.get_device_name()}" if device == "cuda" else ""
     memory = f"{round(read_machine_memory() / 2**30)} GiB, {torch.get_num_threads()} threads"
-    return f"{describe_setup('torch', 'pyDVL', 'scikit-learn')}, {memory}{gpu}"
+    return f"{describe_setup('torch', 'pyDVL', 'scikit-learn')}, {memory}{gpu_name}"

@@ -15,8 +15,9 @@ import numpy as np
 import torch
 
 from tasks.bench.command import Device
-from tasks.bench.speed.parts import Row, register_table, time_audit
+from tasks.bench.speed.parts import SIZE, time_audit
 from tasks.bench.stopwatch import R, Time, draw_noisy_data, time_call
+from tasks.bench.tally import Row
 from tasks.encode.pretrained import ImageModel, TextModel, prepare_image
 from tasks.heads.features import FileFeatures, MemoryFeatures, compute_moments
 from tasks.records import FeatureFile
@@ -24,13 +25,8 @@ from tasks.records import FeatureFile
 WORDS, WORDS_A_TEXT = 2_000, 60
 
 
-@register_table(
-    "Encoders, decoding and tokenising included",
-    "what | batch | samples a second | MiB on the GPU",
-    by_default=False,
-)
 def encoders(most: int, device: Device) -> Iterator[Row]:
-    """Measure samples a second of an image and a text encoder, by batch size."""
+    """Encoders by batch size, decoding and tokenising included."""
     large = device == "cuda"
     batches = (32, 128, 256, 512) if large else (32,)
     with tempfile.TemporaryDirectory() as name:
@@ -38,30 +34,32 @@ def encoders(most: int, device: Device) -> Iterator[Row]:
         photographs = [make_photograph(seed) for seed in range(64)] * (count // 64 + 1)
         for batch in batches:
             found = measure_rate(ImageModel(vision, device, batch), photographs[:count], batch)
-            yield ["resnet18, 224 x 224", *found]
+            yield {"what": "resnet18, 224 x 224"} | found
         how = ImageModel(vision, device)._vision.how
         _, spent = time_call(lambda: [prepare_image(file, how) for file in photographs[:256]])
-        yield ["decoding alone, one thread", "", f"{256 / spent.wall:.0f}", ""]
+        rate = {"samples a second": f"{256 / spent.wall:.0f}", "MiB on the GPU": ""}
+        yield {"what": "decoding alone, one thread", "batch": ""} | rate
         pixels = torch.rand(max(batches), 3, 224, 224)
         network, repeat = ImageModel(vision, device)._vision.model, 10 if large else 1
         with torch.no_grad():
             for batch in batches:
                 found = measure_rate(network, pixels[:batch].to(device), batch, repeat)
-                yield ["resnet18, the network alone", *found]
+                yield {"what": "resnet18, the network alone"} | found
         text, count = save_text_model(Path(name) / "text"), min(16_384 if large else 512, most)
         generator = np.random.default_rng(0)
         words = (generator.integers(0, WORDS, generator.integers(8, 2 * WORDS_A_TEXT)) for _ in range(count))
         texts = [" ".join(f"w{word}" for word in some) for some in words]
         for batch in batches:
             found = measure_rate(TextModel(text, device, batch), texts, batch)
-            yield ["transformer, 6 layers of 384", *found]
+            yield {"what": "transformer, 6 layers of 384"} | found
 
 
 def measure_rate(model: Any, samples: Any, batch: int, repeat: int = 1) -> Row:  # noqa: ANN401
     """Ask a model twice; return the batch, the samples a second of the second time, and the most memory on the GPU."""
     model(samples[: 2 * batch])
     _, spent, held = measure_call(lambda: [model(samples) for _ in range(repeat)] and None)
-    return [f"{batch}", f"{repeat * len(samples) / spent.wall:.0f}", held]
+    rate = f"{repeat * len(samples) / spent.wall:.0f}"
+    return {"batch": batch, "samples a second": rate, "MiB on the GPU": held}
 
 
 def measure_call(work: Callable[[], R]) -> tuple[R, Time, str]:
@@ -113,13 +111,8 @@ def save_text_model(folder: Path) -> Path:
     return folder
 
 
-@register_table(
-    "Passes over a feature file, as every sum over samples takes them",
-    "what | seconds | GB a second",
-    by_default=False,
-)
 def files(most: int, device: Device) -> Iterator[Row]:
-    """Measure passes by way of pinned memory and a thread that reads ahead, without each, and over held features."""
+    """Passes over a feature file, as every sum over samples takes them: as it is, without a help each, and held."""
     like = torch.empty(0, dtype=torch.float32, device=device)
     weight = torch.rand(64, 50, device=device)
 
@@ -147,11 +140,13 @@ def files(most: int, device: Device) -> Iterator[Row]:
                 passed(way)
                 found[name], spent = time_call(partial(passed, way), 3)
                 speed = f"{values.nbytes / 1e9 / spent.wall:.2f}"
-                yield [f"{rows:,} x 64, {name}", f"{spent.wall:.3f}", speed]
+                row = {"what": f"{rows:,} x 64, {name}", "seconds": f"{spent.wall:.3f}"}
+                yield row | {"GB a second": speed}
             sums = np.allclose(list(found.values()), found["as it is"], rtol=1e-4)
             moments = zip(compute_moments(features), compute_moments(held), strict=True)
             exact = all(torch.equal(*pair) for pair in moments)
-        yield [f"{rows:,} x 64: sums agree: {sums}, moments equal to the bit: {exact}", "", ""]
+        agree = f"{rows:,} x 64: sums agree: {sums}, moments equal to the bit: {exact}"
+        yield {"what": agree, "seconds": "", "GB a second": ""}
 
 
 class Unpinned(FileFeatures):
@@ -161,22 +156,16 @@ class Unpinned(FileFeatures):
         return torch.from_numpy(raw.reshape(rows, self.width)).to(self.like)
 
 
-@register_table(
-    "Whole audits in memory, Gaussian classes with 8 % wrong labels",
-    "samples x features x classes | seconds (processor) | AP | converged | MiB on the GPU",
-    by_default=False,
-)
 def audits(most: int, device: Device) -> Iterator[Row]:
-    """Measure whole audits."""
+    """Whole audits in memory, Gaussian classes with 8 % wrong labels."""
     sizes = [(20_000, 128, "auto"), (100_000, 128, "auto"), (1_000_000, 64, "auto"), (4_000_000, 64, "raw")]
-    for n, d, kind in sizes if device == "cuda" else sizes[:-1]:
-        if n > most:
-            continue
+    asked = [(min(n, most), d, kind) for n, d, kind in sizes if kind == "auto" or device == "cuda"]
+    for n, d, kind in dict.fromkeys(asked):
         data = draw_noisy_data(n, d, 10)
+        work = partial(time_audit, data, device, feature_map=kind)
         if n < 1_000_000:
-            time_audit(
-                data, device, feature_map=kind
-            )  # what is loaded or compiled on first use does not count
-        (found, spent), _, held = measure_call(partial(time_audit, data, device, feature_map=kind))
-        precision = f"{data.precision(found.score):.4f}"
-        yield [f"{n:,} x {d} x 10, {kind}", spent, precision, found.converged, held]
+            work()  # what is loaded or compiled on first use does not count
+        (found, spent), _, held = measure_call(work)
+        row = {SIZE: f"{n:,} x {d} x 10, {kind}", "seconds (processor)": spent}
+        row |= {"AP": data.precision(found.score), "converged": str(found.converged)}
+        yield row | {"MiB on the GPU": held}
