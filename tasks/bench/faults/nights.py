@@ -43,7 +43,7 @@ from tasks.bench.faults.reviewer import (
     send_decisions,
     wait_for_address,
 )
-from tasks.bench.faults.workers import WAYS, run_second_worker, strike, take_gpu_worker
+from tasks.bench.faults.workers import WAYS, Strike, run_second_worker, strike, take_gpu_worker
 from tasks.bench.scale.stack import run_stack_on_postgres
 from tasks.bench.tables import describe_setup, format_table
 from tasks.errors import InputError, LabelsweepError
@@ -70,19 +70,11 @@ REVIEWED, ANSWERS = 8, 3
 SPECIAL: dict[int, dict[str, object]] = {0: {"wait_for_review": True}, 1: {"gpu_deployment": "fit/gpu"}}
 
 
-@dataclass
-class Strike:
-    """A run that is struck once, so many seconds after its process began.
-
-    Attributes:
-        steps: How many steps were finished at the strike; None before it.
-    """
-
-    way: str
-    after: float
-    began: float
-    steps: int | None = None
-    is_cancelled: bool = False
+# What the server is asked for: fits that wait for the gpu worker.
+LATE_FITS = {
+    "deployments": {"name": {"any_": ["gpu"]}},
+    "flow_runs": {"state": {"name": {"any_": ["Late"]}}},
+}
 
 
 @dataclass
@@ -228,8 +220,10 @@ class Campaign:
                     with self.stack.client() as client:
                         client.resume_flow_run(uuid.UUID(run), run_input={"action": "apply now"})
             moved = time.monotonic() if stands_still else moved
-            night.late_fits = night.late_fits or self._count_late_fits()
-            if night.late_fits:
+            if not night.late_fits:
+                with suppress(OSError):
+                    night.late_fits = len(self.stack.post("/flow_runs/filter", LATE_FITS)[1])
+            else:
                 away.resume()
             self._strike(night, strikes, living)
             time.sleep(1)
@@ -260,13 +254,6 @@ class Campaign:
                     return {one["id"]: one for one in found}
             time.sleep(1)
         raise LabelsweepError("the server does not answer", where=self.stack.url)
-
-    def _count_late_fits(self) -> int:
-        late = {"flow_runs": {"state": {"name": {"any_": ["Late"]}}}}
-        with suppress(OSError):
-            wanted = {"deployments": {"name": {"any_": ["gpu"]}}, **late}
-            return len(self.stack.post("/flow_runs/filter", wanted)[1])
-        return 0
 
     def _decide(self, night: Night, table: ChangingTable, *, on_page: bool) -> None:
         """Decide on a queue, on the page or in the spreadsheet, unless that was done before."""
@@ -343,10 +330,8 @@ def make_tables(nights: list[Night], data_sets: int) -> str:
     heads += ["submitted again", "fits that waited for their worker", "decisions after it", "seconds"]
     rows = []
     for night in nights:
-        words = [
-            ", ".join(f"{count} {what}" for what, count in sorted(counted.items()))
-            for counted in (night.ends, night.changes)
-        ]
+        counted = (sorted(night.ends.items()), sorted(night.changes.items()))
+        words = [", ".join(f"{count} {what}" for what, count in some) for some in counted]
         counts = [len(night.strikes), night.again, night.submitted, night.late_fits, night.decisions]
         rows.append([night.number, *words, *counts, night.seconds])
     ways, steps = Counter(one.way for one in strikes), Counter(one.steps or 0 for one in strikes)

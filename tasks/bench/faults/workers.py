@@ -4,6 +4,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 
 import psutil  # type: ignore[import-untyped]
@@ -16,6 +17,21 @@ WAYS = {
     "both, SIGKILL": ("both", signal.SIGKILL),
     "run, cancelled": ("run", None),
 }
+
+
+@dataclass
+class Strike:
+    """A run that is struck once, so many seconds after its process began.
+
+    Attributes:
+        steps: How many steps were finished at the strike; None before it.
+    """
+
+    way: str
+    after: float
+    began: float
+    steps: int | None = None
+    is_cancelled: bool = False
 
 
 def strike(stack: Any, way: str, run: str, process: psutil.Process) -> bool:  # noqa: ANN401 (of the tests)
