@@ -1,6 +1,7 @@
 """Numbers as people write them, in CSV and in columns of text elsewhere; what is missing, and what is text."""
 
 import json
+import time
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +67,7 @@ WAYS = {
     "degrees": lambda number: f"{number:.2f}°C",
     "squares": lambda number: f"{german(number)} m²",
     "minus": lambda number: f"{number:.2f}".replace("-", "−"),
+    "apostrophe": lambda number: f"'{number:.2f}",
 }
 
 
@@ -75,6 +77,16 @@ def test_numbers_are_read_however_they_are_written(way, name, tmp_path):
     dataset = read(written(tmp_path / name, [WAYS[way](number) for number in NUMBERS]))
     np.testing.assert_allclose(column(dataset), NUMBERS, rtol=1e-6)
     assert not dataset.notes
+
+
+@pytest.mark.parametrize("pattern", ["%H:%M", "%H:%M:%S", "%I:%M %p"])
+def test_times_of_a_day_are_read(pattern, tmp_path):
+    minutes = np.arange(ROWS) * 7
+    times = [time.strftime(pattern, time.gmtime(60 * minute)) for minute in minutes.tolist()]
+    dataset = read(written(tmp_path / "n.csv", times))
+    assert kind(dataset) == "date"
+    expected = minutes % (24 * 60) / (24 * 60)
+    np.testing.assert_allclose(np.diff(column(dataset)), np.diff(expected), atol=1e-5)
 
 
 def test_thousands_and_millions_behind_numbers_are_said(tmp_path):

@@ -43,7 +43,7 @@ _LOOKED_AT = 20
 # Of the values, as many may be no dates: their rows are set aside. It is a quarter of what the default tolerance allows.
 _ODD = 0.05
 # Times of a day, and lengths below a day: moments of one day.
-_TIMES = ("%H:%M:%S", "%H:%M")
+_TIMES = ("%H:%M:%S", "%H:%M", "%I:%M %p", "%I:%M:%S %p")
 PATTERNS = (
     *_PATTERNS,
     *(f"{pattern}{clock}" for pattern in _PATTERNS[1:] for clock in _CLOCKS),
@@ -136,7 +136,7 @@ def _parse_moments(text: pa.Array, pattern: str) -> pa.Array:
     """Return the moments that texts stand for; what is not a date in the pattern is missing."""
     text = drop_missing_marks(text)
     if pattern in _TIMES:  # not the score of a match, 3:1
-        text = pc.if_else(pc.match_substring_regex(text, r"^\d{1,2}(:\d{2}){1,2}$"), text, None)
+        text = pc.if_else(pc.match_substring_regex(text, r"^\d{1,2}(:\d{2}){1,2}( [AaPp][Mm])?$"), text, None)
         return pc.strptime(text, format=pattern, unit="s", error_is_null=True)
     if pattern != ISO:
         year = _YEARS["%Y" if "%Y" in pattern else "%y"]

@@ -307,6 +307,7 @@ def _strip_signs(text: pa.Array) -> pa.Array:
         return text
     text = pc.replace_substring_regex(text, r"[\x{a0}\x{202f}\x{2009}]", " ")
     text = pc.replace_substring_regex(pc.replace_substring(text, "\u2212", "-"), "[\u2019\u00b4`]", "'")
+    text = pc.replace_substring_regex(text, r"^'([^']*[0-9][^']*)$", r"\1")  # as spreadsheets mark text
     text = pc.replace_substring_regex(text, _ROUGH, r"\1\2\3")
     text = pc.replace_substring_regex(text, r"^\((.*[0-9].*)\)$", r"-\1")  # as bookkeepers write what is owed
     text = pc.replace_substring_regex(text, r"^([0-9][0-9.,' ]*)-$", r"-\1")  # as SAP does
