@@ -4,10 +4,13 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from tasks.errors import InputError, LabelsweepError
 
@@ -68,12 +71,18 @@ def run_command(
     return done.stdout
 
 
-def sweep_file(folder: Path, source: str, *options: str) -> tuple[Any, Any]:
-    """Sweep a file of a folder; return what the command printed as JSON, and a frame of the scores."""
-    import pandas as pd  # noqa: PLC0415 (takes a second)
-
+def sweep_file(folder: Path, source: str, *options: str) -> tuple[Any, pd.DataFrame]:
+    """Sweep a file of a folder; return what the command printed as JSON, and the scores."""
     said = run_command(folder, "clean", source, *options, "--json", "--quiet", "--out", "out")
     return json.loads(said), pd.read_parquet(folder / "out" / "runs" / "latest" / "scores.parquet")
+
+
+def sweep_frame(frame: pd.DataFrame, *options: str) -> tuple[Any, pd.DataFrame]:
+    """Sweep a frame from a file; return what the command printed, and the scores by row, empty where one was set aside."""
+    with tempfile.TemporaryDirectory() as name:
+        frame.assign(row=range(len(frame))).to_parquet(Path(name) / "data.parquet", index=False)
+        said, scores = sweep_file(Path(name), "data.parquet", "--id", "row", *options)
+    return said, scores.set_index(scores["sample_id"].astype(int)).reindex(range(len(frame)))
 
 
 def import_test_module(folder: str, module: str) -> Any:  # noqa: ANN401 (a module without types)

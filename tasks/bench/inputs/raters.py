@@ -5,7 +5,6 @@ holds the drawn three and so favours methods that count votes, and the majority 
 Average precision of finding the labels, majorities of the drawn three, that are wrong.
 """
 
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import pandas as pd
 
 from tasks.bench.datasets import Floats, Ints
 from tasks.bench.fetched import CLASSES, fetch_votes
-from tasks.bench.helpers import sweep_file
+from tasks.bench.helpers import sweep_frame
 from tasks.bench.inputs.peers import make_text_model
 from tasks.bench.inputs.through_command import COMMON
 from tasks.bench.quality.case import predict_out_of_fold
@@ -50,13 +49,9 @@ def judge_raters(name: str, seed: int, cache: Path) -> Iterator[Row]:
 def _sweep(texts: list[str], drawn: Ints, true: Ints, seed: int) -> tuple[Floats, Ints]:
     """Return score and given label of each text, in the order of the texts, as the command writes them."""
     raters = {f"rater_{place}": drawn[:, place] for place in range(RATERS)}
-    ids = [f"{place:06}" for place in range(len(texts))]
-    frame = pd.DataFrame({"id": ids, **raters, "text": texts, "true": true})
-    with tempfile.TemporaryDirectory() as folder:
-        frame.to_parquet(Path(folder) / "votes.parquet", index=False)
-        options = ["--raters", ",".join(raters), "--text", "text", "--id", "id", "--seed", str(seed)]
-        _, scores = sweep_file(Path(folder), "votes.parquet", *options, *COMMON)
-    scores = scores.sort_values("sample_id")
+    frame = pd.DataFrame({**raters, "text": texts, "true": true})
+    options = ["--raters", ",".join(raters), "--text", "text", "--seed", str(seed), *COMMON]
+    _, scores = sweep_frame(frame, *options)
     return scores["score"].to_numpy(), scores["given_label"].to_numpy().astype(np.int64)
 
 

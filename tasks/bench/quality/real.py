@@ -13,7 +13,6 @@ labelsweep is the command itself on a file without the truth, which only scores.
 Files are named PROJECT-RELEASE. Every second project in alphabetical order belongs to the half that is looked at last.
 """
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -34,7 +33,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from tasks.bench.datasets import Bools, Floats, Ints, learn_table_encoder
-from tasks.bench.helpers import sweep_file
+from tasks.bench.helpers import sweep_frame
 from tasks.bench.quality.case import predict_out_of_fold
 from tasks.bench.quality.metrics import average_precision, best_f1
 from tasks.bench.quality.peers import argmax_differs, cleanlab_filter, cleanlab_rank
@@ -128,7 +127,7 @@ def list_real_sets(folder: Path, half: str) -> list[Path]:
 
 def judge_set(data: RealSet) -> Iterator[Row]:
     """Yield one row for each method: its measures and its processor seconds; ours with estimates beside the truth."""
-    (said, scores), spent = time_call(lambda: sweep_real_set(data))
+    (said, scores), spent = time_call(lambda: sweep_frame(data.frame, *data.options))
     known = scores["score"].notna()
     flagged = (known & (scores["flagged"] == 1)).to_numpy()
     differs = (known & (scores["predicted_label"] != scores["given_label"])).to_numpy()
@@ -169,15 +168,6 @@ def measure_order(data: RealSet, method: str, score: Floats, flagged: Bools, sec
         "wrong": float(data.wrong.mean()),
         "seconds": round(seconds, 1),
     }
-
-
-def sweep_real_set(data: RealSet) -> tuple[Any, pd.DataFrame]:
-    """Run the command on a file of the set; return what it printed, and the scores by row, empty where one was set aside."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        data.frame.assign(row=range(len(data.frame))).to_parquet(folder / "real.parquet", index=False)
-        said, scores = sweep_file(folder, "real.parquet", "--id", "row", *data.options)
-    return said, scores.set_index(scores["sample_id"].astype(int)).reindex(range(len(data.frame)))
 
 
 def judge_peers(data: RealSet) -> Iterator[tuple[str, Floats, float]]:
