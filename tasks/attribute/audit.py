@@ -8,25 +8,16 @@ worst_first = result.score.argsort()
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import torch
-from torch import Tensor
-
 from tasks.arrays import Array
+from tasks.attribute.checks import check_samples, check_texts
 from tasks.attribute.combine import SampleScores, judge_samples
 from tasks.attribute.doubts import Doubts, sum_doubts
 from tasks.attribute.rounds import Rounds, audit_in_memory
 from tasks.errors import InputError
-from tasks.heads.device import pick_device, pick_dtype
 from tasks.heads.ensemble import Opinion
-from tasks.heads.features import MemoryFeatures
 from tasks.heads.members import Member
 from tasks.heads.newton import Fit
-from tasks.heads.sample_order import order_by_content
-from tasks.heads.samples import Samples
 from tasks.heads.solve import Solution
-from tasks.ingest.columns.centres import subtract_centres
-from tasks.ingest.groups import number_values
 from tasks.models import make_model
 from tasks.options import AuditOptions
 
@@ -108,7 +99,7 @@ def audit(
         labels: (n,) integers in [0, C).
         options: Options of the audit; defaults if None.
         trusted: (n,) bool, samples whose label was verified; needed by `evaluation="trusted"`.
-        votes: (n, raters) answers of several raters, integers in [0, C), -1 where there is none; the labels are their majority.
+        votes: (n, raters) answers, integers in [0, C), -1 where there is none; the labels are their majority, or corrections.
         groups: (n,) of any type, what each sample belongs to (a patient, a video): samples of one group are in one fold.
         feature_shape: Shape of one image where `features` are flat: linear models then see its edges too, networks its plane.
         shared: How many of the last features, embeddings apart, have one unit, as the directions of texts do: linear models
@@ -144,105 +135,15 @@ def audit(
     )
     model = make_model(samples, samples.design(options), options)
     members = model.choose()
-    opinions, _ = model.ask(None if texts is None else lambda: list(texts))
+    contents = check_texts(texts, len(samples.order))
+    opinions, _ = model.ask(None if contents is None else lambda: contents)
     model.samples = samples.beside([one.log_p for one in opinions])
     return _make_audit(audit_in_memory(model, members), opinions, options.score, model.samples.verified)
 
 
 def _make_audit(rounds: Rounds, opinions: list[Opinion], kind: str, verified: Array | None) -> Audit:
     score, flagged = judge_samples(rounds.scores, kind, verified)
-    doubts = sum_doubts(rounds.noise, rounds.scores.wrong, flagged)
+    doubts = sum_doubts(rounds.noise, rounds.scores.wrong, flagged, verified)
     matrix = rounds.noise.matrix.cpu().numpy()
     scored = (rounds.scores, matrix, rounds.members, rounds.fits, rounds.solutions)
     return Audit(score, flagged, *scored, opinions, doubts)
-
-
-def check_samples(
-    features: Array,
-    labels: Array,
-    options: AuditOptions,
-    *,
-    trusted: Array | None,
-    votes: Array | None,
-    groups: Array | None,
-    feature_shape: tuple[int, ...] | None,
-    shared: int = 0,
-    embedded: int = 0,
-) -> Samples:
-    """Return the samples of an audit in memory; refuse what cannot be audited. The arguments are those of `audit`."""
-    shape = feature_shape or (features.shape[1:] if features.ndim > 2 else None)
-    x, y, n_classes = _check_arrays(features, labels, options)
-    return Samples(
-        MemoryFeatures(x),
-        y,
-        _check_trusted(trusted, labels),
-        n_classes,
-        order_by_content(x.cpu().numpy(), labels),
-        _check_votes(votes, labels, n_classes, x.device),
-        _check_groups(groups, labels),
-        shared,
-        shape,
-        embedded,
-    )
-
-
-def _check_arrays(features: Array, labels: Array, options: AuditOptions) -> tuple[Tensor, Tensor, int]:
-    """Return features and labels as tensors, and C; refuse what cannot be audited."""
-    if features.ndim < 2 or len(features) != len(labels):
-        raise InputError(
-            f"features of shape {features.shape} and {len(labels)} labels",
-            fix="pass (n, d) features, (n,) labels",
-        )
-    features = features.reshape(len(features), -1)
-    if not np.isfinite(features).all():
-        row = int(np.flatnonzero(~np.isfinite(features).all(axis=1))[0])
-        raise InputError("features are not finite", where=f"row {row}", fix="drop or fill these samples")
-    if not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0:
-        raise InputError("labels are not classes", fix="pass integers in [0, C)")
-    counts = np.bincount(labels)
-    if (counts > 0).sum() < 2:
-        raise InputError("only one class", fix="an audit needs at least two")
-    small = np.flatnonzero((counts > 0) & (counts < options.folds))
-    if options.evaluation == "crossfit" and len(small):
-        raise InputError(
-            f"class {small[0]} has {counts[small[0]]} samples, fewer than {options.folds} folds",
-            fix="use fewer folds",
-        )
-    device, features = pick_device(options.device), subtract_centres(features)
-    x = torch.as_tensor(np.ascontiguousarray(features)).to(device, pick_dtype(features.size, device))
-    return x, torch.as_tensor(labels, dtype=torch.long, device=device), len(counts)
-
-
-def _check_trusted(trusted: Array | None, labels: Array) -> Array | None:
-    """Return which samples are verified, (n,) bool."""
-    if trusted is not None and (np.shape(trusted) != labels.shape or np.asarray(trusted).dtype != bool):
-        raise InputError(
-            f"trusted is {np.asarray(trusted).dtype} of shape {np.shape(trusted)} for {len(labels)} labels",
-            fix="pass one bool for each label",
-        )
-    return None if trusted is None else np.asarray(trusted)
-
-
-def _check_groups(groups: Array | None, labels: Array) -> Array | None:
-    """Return a number for each sample's group, (n,); a missing one is alone."""
-    if groups is None:
-        return None
-    if np.shape(groups) != labels.shape:
-        raise InputError(
-            f"groups of shape {np.shape(groups)} for {len(labels)} labels",
-            fix="pass one group for each label",
-        )
-    return number_values(np.asarray(groups))
-
-
-def _check_votes(votes: Array | None, labels: Array, n_classes: int, device: torch.device) -> Tensor | None:
-    """Return the raters' answers as a tensor, None where there are none; refuse what is none."""
-    if votes is None:
-        return None
-    if votes.ndim != 2 or len(votes) != len(labels):
-        raise InputError(
-            f"votes of shape {votes.shape} for {len(labels)} labels", fix="pass (n, raters) integers"
-        )
-    if not np.issubdtype(votes.dtype, np.integer) or votes.min() < -1 or votes.max() >= n_classes:
-        raise InputError("votes are not classes", fix="pass integers in [0, C), -1 for no answer")
-    return torch.as_tensor(votes, dtype=torch.int32, device=device)

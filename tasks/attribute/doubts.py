@@ -28,7 +28,8 @@ class Doubts:
         certainty: The gain in standard errors.
         knowledge: Gain of the models over the shares of the classes, in standard errors.
         skill: How much less the given labels are doubted than guessing would doubt them, from 0 to 1.
-        ways: By the names of `tasks.attribute.noise.WAYS`.
+        ways: By the names of `tasks.attribute.noise.WAYS`; labels that a person has verified are wrong in none.
+        right: Share of all labels that models predict out of fold; None with raters, and in runs before it was kept.
     """
 
     kind: str
@@ -39,15 +40,20 @@ class Doubts:
     knowledge: float | None
     skill: float | None
     ways: dict[str, Way]
+    right: float | None = None
 
 
-def sum_doubts(noise: AnyNoise, wrong: Array, flagged: Array) -> Doubts:
+def sum_doubts(noise: AnyNoise, wrong: Array, flagged: Array, verified: Array | None = None) -> Doubts:
     """Sum up.
 
     Args:
         wrong: (ways, n) probability that each label is wrong.
         flagged: (n,) bool.
+        verified: (n,) bool, labels that a person has verified; None where nobody has.
     """
+    known = noise if isinstance(noise, Noise) else None
+    right = 1 - float(wrong[WAYS.index("differs")].mean(dtype=np.float64)) if known else None
+    wrong = wrong if verified is None else np.where(verified, np.float32(0), wrong)
     ways = {
         name: Way(
             float(one.sum(dtype=np.float64)),
@@ -56,7 +62,6 @@ def sum_doubts(noise: AnyNoise, wrong: Array, flagged: Array) -> Doubts:
         )
         for name, one in zip(WAYS, wrong, strict=False)
     }
-    known = noise if isinstance(noise, Noise) else None
     return Doubts(
         kind=noise.kind,
         samples=len(flagged),
@@ -66,6 +71,7 @@ def sum_doubts(noise: AnyNoise, wrong: Array, flagged: Array) -> Doubts:
         knowledge=known.knowledge if known else None,
         skill=known.skill if known else None,
         ways=ways,
+        right=right,
     )
 
 

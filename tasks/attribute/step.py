@@ -46,7 +46,7 @@ def attribute(
     score, flagged = judge_samples(scores, options.score, audited.samples.verified)
     if is_last:
         scores, score, flagged = suggest_unseen(dataset, scores, score, flagged, audited.samples.verified)
-    doubts = sum_doubts(scored.noise, scores.wrong, flagged)
+    doubts = sum_doubts(scored.noise, scores.wrong, flagged, audited.samples.verified)
     write_json(asdict(doubts), model.path / NOISE)
     path = write_scores(model.path / "scores.parquet", dataset, scores, score, flagged)
     return Scores(

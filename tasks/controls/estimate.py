@@ -94,6 +94,7 @@ def compare_with_shadow(
     flagged_before: int,
     confidence: float = CONFIDENCE,
     unit: Array | None = None,
+    verified: Array | None = None,
 ) -> Quality:
     """Return what a shadow audit says of the real queue.
 
@@ -103,8 +104,9 @@ def compare_with_shadow(
         wrong: (n,) probability that each label is wrong, of the shadow audit.
         controls: (m,) indices of the planted controls, m > 0.
         unit: (m,) numbers of which equal ones were planted together, from 0; None where each was planted alone.
+        verified: (n,) bool, labels that are right, and never in the queue; None where that is known of none.
     """
-    others = np.ones(len(score), dtype=bool)
+    others = np.ones(len(score), dtype=bool) if verified is None else ~verified
     others[controls] = False
     order = np.argsort(score[controls], kind="stable")
     planted, unit = score[controls][order], None if unit is None else unit[order]

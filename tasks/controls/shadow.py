@@ -8,7 +8,8 @@ quality = estimate_quality(features, labels, audit(features, labels))
 from dataclasses import dataclass, replace
 
 from tasks.arrays import Array
-from tasks.attribute.audit import Audit, check_samples
+from tasks.attribute.audit import Audit
+from tasks.attribute.checks import check_samples
 from tasks.attribute.combine import judge_samples
 from tasks.attribute.doubts import Doubts
 from tasks.attribute.rounds import audit_in_memory
@@ -98,7 +99,9 @@ def choose_planted(
     """Draw the samples whose labels are flipped, among those that are neither flagged nor verified; None: there are none."""
     believed = ~flagged if samples.trusted is None else ~flagged & ~samples.trusted
     labels = samples.labels.cpu().numpy()
-    among, share = design.ordered(believed), options.controls
+    # At most half of those that nobody has verified: errors are sought among the others.
+    most = 0.5 if samples.trusted is None else float((~samples.trusted).sum() // 2 / len(samples.trusted))
+    among, share = design.ordered(believed), min(options.controls, most)
     chosen, unit = choose_units(among, labels, samples.groups, share, options.seed)
     return PlantedControls(chosen, unit) if len(chosen) else None
 
@@ -132,6 +135,13 @@ def audit_planted(
     scores = audit_in_memory(shadow, shadow.begin_again(members), keep_probabilities=False).scores
     score, flagged = judge_samples(scores, options.score, samples.verified)
     quality = compare_with_shadow(
-        score, flagged, scores.wrong[0], chosen, doubts.flagged, confidence, planted.unit
+        score,
+        flagged,
+        scores.wrong[0],
+        chosen,
+        doubts.flagged,
+        confidence,
+        planted.unit,
+        samples.verified,
     )
     return widen_quality(quality, doubts, confidence, of_texts=of_texts)

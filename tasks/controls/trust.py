@@ -52,7 +52,7 @@ def judge_trust(
     if doubts.skill is None or doubts.certainty is None or doubts.knowledge is None:
         return None
     share = (controls or {}).get("noise_rate")
-    right = 1 - doubts.ways["differs"].total / doubts.samples
+    right = 1 - doubts.ways["differs"].total / doubts.samples if doubts.right is None else doubts.right
     is_clear = min(doubts.skill, right) > CLEAR
     verdict: Verdict = "cannot tell"
     if doubts.knowledge >= INFORMED:

@@ -3,7 +3,7 @@
 A file that comes back in another order is the same data, and has the same folds, landmarks and queue.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -30,14 +30,15 @@ def order_by_id(batches: Iterable[pa.Array]) -> Array:
     return _sort(np.concatenate(keys) if keys else np.empty(0, np.uint64))
 
 
-def order_by_content(features: Array, labels: Array) -> Array:
+def order_by_content(features: Array, labels: Array, told: Sequence[Array] = ()) -> Array:
     """Return the samples in the order of the hashes of their features and label, (n,) int32, where they have no ids.
 
-    Rows with the same features and label are the same sample twice: which of them comes first makes no difference.
+    Rows of which all that is known is the same are the same sample twice: which of them comes first makes no difference.
 
     Args:
         features: (n, d) floating-point numbers.
         labels: (n,) classes.
+        told: What else is known of each, (n,) or (n, k) of any type: it decides between rows with the same features and label.
 
     >>> features, labels = np.array([[0.5, 1.0], [2.0, 3.0], [2.0, 3.0]]), np.array([0, 0, 1])
     >>> order_by_content(features, labels).tolist() == [
@@ -55,7 +56,12 @@ def order_by_content(features: Array, labels: Array) -> Array:
     for start in range(0, len(bits), chunk):
         rows = slice(start, start + chunk)
         keys[rows] += bits[rows].astype(np.uint64) @ factors[:-1]
-    return _sort(keys)
+    columns = [column for one in told for column in one.reshape(len(labels), -1).T]
+    if not columns or len(np.unique(keys)) == len(keys):
+        return _sort(keys)
+    others = [pd.util.hash_array(np.ascontiguousarray(column)) for column in columns]
+    order: Array = np.lexsort((*others, keys)).astype(np.int32)
+    return order
 
 
 def _sort(keys: Array) -> Array:

@@ -169,7 +169,7 @@ def read_votes(dataset: Dataset, labels: Array) -> Array | None:
     for rows, batch in read_batches(dataset.path, dataset.raters):
         for rater, name in enumerate(dataset.raters):
             votes[rows, rater] = _find_places(convert_to_text(batch.column(name)), classes)
-        _overrule(votes[rows], labels[rows])
+        overrule_votes(votes[rows], labels[rows])
     return votes
 
 
@@ -188,7 +188,7 @@ def _find_places(answers: pa.Array, classes: pa.Array) -> Array:
     return found
 
 
-def _overrule(votes: Array, labels: Array) -> None:
+def overrule_votes(votes: Array, labels: Array) -> None:
     """Let all who answered say the label, (b,), wherever another answer has more votes, (b, raters), in place."""
     said = votes >= 0
     alike = np.stack([(votes == rater[:, None]).sum(1) for rater in votes.T], axis=1)

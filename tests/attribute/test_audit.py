@@ -1,6 +1,7 @@
 """The audit finds planted errors, and its answer depends on data and seed alone."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from problems import blobs, crossfit, fitted, stack_of
@@ -49,6 +50,18 @@ def test_an_error_in_all_copies_of_a_sample_is_found_where_the_copies_are_named(
     assert found.flagged.sum() < 24
     with pytest.raises(InputError, match="groups of shape"):
         audit(features, truth[person], groups=person[:10])
+
+
+def test_equal_rows_of_other_groups_do_not_take_each_others_place_in_another_order() -> None:
+    features, labels, _ = blobs(n=160)
+    features, groups = features.round(), np.arange(160) // 3
+    rows = np.random.default_rng(1).permutation(160)
+    options = AuditOptions(models="heads", feature_map="raw", device="cpu")
+    first = audit(features, labels, options, groups=groups)
+    again = audit(features[rows], labels[rows], options, groups=groups[rows])
+    kept = pd.DataFrame(np.c_[features, labels, groups]).duplicated(keep=False).to_numpy()
+    assert again.score[~kept[rows]] == pytest.approx(first.score[rows][~kept[rows]], abs=0.05)
+    assert again.flagged.sum() == first.flagged.sum()
 
 
 @pytest.mark.parametrize("evaluation", ["crossfit", "holdout", "trusted"])

@@ -218,3 +218,39 @@ def test_hard_data_are_not_fitted_again_to_what_the_model_believed_already() -> 
     assert spearmanr(once.score, twice.score).statistic > 0.999
     easy, given, _ = blobs(n=300)
     assert not np.allclose(*(audit(easy, given, AuditOptions(rounds=r)).score for r in (1, 2)), atol=1e-2)
+
+
+def test_arrays_of_any_number_type_and_layout_are_audited_and_others_refused() -> None:
+    features, labels, _ = blobs()
+    options = AuditOptions(models="heads", feature_map="raw", rounds=1, folds=3)
+    votes = np.repeat(labels[:, None], 3, axis=1)
+    plain = audit(features, labels, options).score
+    for x, y in (
+        (features.tolist(), labels.tolist()),
+        (features.astype(">f8"), labels.astype(np.uint64)),
+        (features.astype(object), labels.astype(">i4")),
+    ):
+        assert audit(x, y, options).score == pytest.approx(plain)
+    turned = audit(features[::-1], labels[::-1], options, votes=votes[::-1]).score
+    assert turned[::-1] == pytest.approx(audit(features, labels, options, votes=votes).score, abs=1e-3)
+    seconds = np.rint(1_700_000_000 + 100 * features).astype(np.int32)
+    many = [audit(np.tile(seconds.astype(kind), (1, 150)), labels, options).score for kind in ("i4", "i8")]
+    assert many[0] == pytest.approx(many[1])  # in single precision, which holds no second of today
+    with np.errstate(over="ignore"):
+        wrong = [1e40 * features, features[:, :0], features.astype(complex), np.full_like(features, np.nan)]
+    for x in wrong:
+        with pytest.raises(InputError, match="features"):
+            audit(x, labels, options)
+    for y in (labels[:, None], labels[:0], labels - 1, labels.astype(float)):
+        with pytest.raises(InputError, match="labels"):
+            audit(features[: len(y)], y, options)
+    for more in ({"shared": -1}, {"embedded": 4}, {"feature_shape": (2, 2)}):
+        with pytest.raises(InputError, match="features"):
+            audit(features, labels, options, **more)
+    with pytest.raises(InputError, match="votes of shape"):
+        audit(features, labels, options, votes=votes[:, :0])
+    for texts in (["a"], [None] * len(labels)):
+        with pytest.raises(InputError, match="texts"):
+            audit(features, labels, options, texts=texts)
+    blank = audit(features, labels, texts=[" "] * len(labels))
+    assert blank.score == pytest.approx(audit(features, labels).score)

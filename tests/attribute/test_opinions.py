@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from sklearn.metrics import average_precision_score
 
 from tasks.attribute import AuditOptions, audit
-from tasks.attribute.audit import check_samples
+from tasks.attribute.checks import check_samples
 from tasks.attribute.doubts import Doubts, Way
 from tasks.controls.estimate import Estimate, Quality
 from tasks.controls.intervals import widen_quality

@@ -8,6 +8,7 @@ from tasks.attribute import AuditOptions, audit
 from tasks.controls.estimate import Quality, compare_with_shadow
 from tasks.controls.plant import MOST_CONTROLS, choose_controls, choose_units, flip, flip_labels
 from tasks.controls.shadow import estimate_quality
+from tasks.errors import InputError
 
 
 def test_controls_are_believed_labels_and_never_more_than_asked_for() -> None:
@@ -130,6 +131,29 @@ def test_a_shadow_audit_estimates_the_errors_of_real_data() -> None:
     assert quality.recall.low <= flagged[wrong].mean() <= quality.recall.high
     assert quality.noise_rate.low <= wrong.mean() <= quality.noise_rate.high
     assert quality.precision.low <= wrong[flagged].mean() <= quality.precision.high
+
+
+def test_labels_that_a_person_verified_are_counted_as_right() -> None:
+    random = np.random.default_rng(0)
+    truth = random.integers(3, size=500)
+    features = 2 * np.eye(3)[truth] + random.normal(size=(500, 3))
+    labels = np.where(np.arange(500) < 50, (truth + 1) % 3, truth)
+    options = AuditOptions(models="heads", feature_map="raw")
+    found = audit(features, labels, options)
+    verified = np.zeros(500, bool)
+    shares = []
+    for count in (0, 100, 498):
+        verified[found.score.argsort()[:count]] = True
+        again = audit(features, labels, options, trusted=verified)
+        quality = estimate_quality(features, labels, again, options, trusted=verified)
+        shares.append(quality.noise_rate.estimate)
+        assert again.doubts.right == pytest.approx(found.doubts.right, abs=0.05)
+    assert shares[0] > 0.06
+    assert shares[1] < 0.03
+    assert shares[2] < 0.005
+    verified[:-1], verified[-1] = True, False
+    with pytest.raises(InputError, match="no label is left"):
+        estimate_quality(features, labels, found, options, trusted=verified)
 
 
 def test_the_precision_of_an_empty_queue_is_undefined() -> None:

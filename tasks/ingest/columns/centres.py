@@ -72,7 +72,7 @@ def subtract_centres(features: NDArray[np.generic]) -> NDArray[np.generic]:
     >>> subtract_centres(np.array([[1e9, 1.0], [1e9 + 2, 2.0], [1e9 + 4, 3.0]])).tolist()
     [[0.0, 1.0], [2.0, 2.0], [4.0, 3.0]]
     """
-    if features.dtype.itemsize < np.dtype(np.int64).itemsize:
+    if np.can_cast(features.dtype, np.float32):  # as `_EXACT` types
         return features
     some = features[:: max(1, len(features) // _SOME)]
     maybe = [place for place in range(features.shape[1]) if choose_centre(some[:, place].astype(np.float64))]
