@@ -36,7 +36,7 @@ def read_shares(text: str, classes: Sequence[str]) -> Shares:
     """
     where = f"--assign {text}"
     is_file = Path(text).suffix in (".yaml", ".yml")
-    found = _read_yaml(text, where) if is_file else {name.strip(): () for name in text.split(",")}
+    found = _read_yaml(text, where) if is_file else {" ".join(name.split()): () for name in text.split(",")}
     if not all(name and len(name) <= MAX_REVIEWER and name.isprintable() for name in found):
         raise InputError("a name is empty or too long", where=where, fix=_FORM)
     unknown = sorted({label for labels in found.values() for label in labels} - set(classes))
@@ -66,7 +66,7 @@ def deal_items(
         is_double: Whether two people are to decide what is asked of a key.
     """
     turns: Counter[tuple[str, ...]] = Counter()
-    dealt: dict[str, frozenset[str]] = {}
+    dealt: dict[str, tuple[str, ...]] = {}
     rest = tuple(name for name, classes in shares.items() if not classes)
     found = []
     for item in items:
@@ -74,8 +74,8 @@ def deal_items(
         content = item.key.content_hash
         if content not in dealt and experts:
             at = turns[experts] % len(experts)
-            in_turn = dict.fromkeys((*experts[at:], *experts[:at], *shares))
-            dealt[content] = frozenset(list(in_turn)[: 2 if is_double(item.key) else 1])
+            dealt[content] = tuple(dict.fromkeys((*experts[at:], *experts[:at], *shares)))
             turns[experts] += 1
-        found.append(dealt.get(content, frozenset()))
+        # The same content with another label may be asked of two where the first one was asked of one.
+        found.append(frozenset(dealt.get(content, ())[: 2 if is_double(item.key) else 1]))
     return found

@@ -11,7 +11,7 @@ All of it is a fold over rows in order: reading the log twice, or in two process
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain
+from itertools import takewhile
 from typing import Literal, NamedTuple
 
 from tasks.review.log import UNDO, Decision
@@ -100,15 +100,18 @@ class Ledger:
     def opinions(self, key: Key) -> dict[str, Decision]:
         """Return the latest answer of each reviewer that was given without seeing the others'."""
         blind = {
-            reviewer: [row for row in stack if row.role != "adjudication"]
+            reviewer: list(takewhile(lambda row: row.role != "adjudication", stack))
             for reviewer, stack in self._stacks.get(key, {}).items()
         }
         return {reviewer: stack[-1] for reviewer, stack in blind.items() if stack}
 
     def adjudication(self, key: Key) -> Decision | None:
-        """Return the latest standing answer that was given to settle a disagreement."""
-        rows = chain.from_iterable(self._stacks.get(key, {}).values())
-        settled = (row for row in rows if row.role == "adjudication")
+        """Return the latest standing answer of whoever settled a disagreement: another one of theirs replaces it."""
+        settled = [
+            stack[-1]
+            for stack in self._stacks.get(key, {}).values()
+            if any(row.role == "adjudication" for row in stack)
+        ]
         return max(settled, key=lambda row: row.seq, default=None)
 
     def disagrees(self, key: Key) -> bool:

@@ -258,6 +258,8 @@ class Review:
     def _draft_decision(self, item: Item, answer: Answer, reviewer: str) -> Decision:
         others = [name for name in self.ledger.standing(item.key) if name != reviewer]
         suggestion = answer.verdict == "suggestion"
+        # Of a selection some answers may have been shown: those of a sample that is still blind were not.
+        seen = answer.seen and not self.is_blind(item, reviewer)
         return Decision(
             sample_id=item.sample_id,
             content_hash=item.key.content_hash,
@@ -270,7 +272,7 @@ class Review:
             run=self.queue.run_id,
             evidence_hash=item.evidence_hash,
             comment=answer.comment,
-            role="first" if not others else "adjudication" if answer.seen else "second",
+            role="first" if not others else "adjudication" if seen else "second",
             control=item.key.control,
         )
 

@@ -1,5 +1,6 @@
 """A queue that is dealt to names, keys of the user's, and who is how far."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,8 +8,9 @@ from review_server import Client, served
 
 from flows.commands.review import format_address
 from tasks.errors import InputError
-from tasks.review.assign import read_shares
+from tasks.review.assign import deal_items, read_shares
 from tasks.review.page.keys import read_keys
+from tasks.review.queue import load_queue
 from tasks.review.state import ReviewOptions
 
 
@@ -40,6 +42,13 @@ def test_a_second_opinion_is_asked_of_another_person(digits: Path, out: Path) ->
             size,
             size,
         ]
+
+
+def test_the_same_content_with_another_label_is_asked_of_two_where_that_is_wanted(digits: Path) -> None:
+    one = load_queue(digits).items[0]
+    items = [one, replace(one, key=one.key._replace(given_label="another"))]
+    dealt = deal_items(items, {"Ada": (), "Bo": ()}, lambda key: key.given_label == "another")
+    assert dealt == [{"Ada"}, {"Ada", "Bo"}]
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,8 @@ def test_an_adjudication_settles_a_disagreement() -> None:
     ledger.add([replace(rows[2], role="adjudication")])
     assert not ledger.disagrees(KEY)
     assert ledger.resolve(KEY).label == "dog"
+    ledger.add([replace(answers(("Bo", "cow"))[0], seq=4, role="second")])
+    assert ledger.resolve(KEY).label == "cow", "whoever settled it has changed their mind"
 
 
 def test_what_was_decided_and_what_it_became_are_not_asked_again() -> None:

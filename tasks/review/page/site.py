@@ -33,7 +33,7 @@ class Site:
     ) -> None:
         self.review = Review(queue, DecisionLog(log_path(out)), options)
         self.queue = queue
-        self.reviewer = reviewer
+        self.reviewer = " ".join((reviewer or "").split())  # as the log keeps it
         self.pictures = PayloadStore()
         self.rows = PayloadStore()
         self.finder = SampleSearch(self.review, self.pictures, self.rows)
@@ -84,7 +84,7 @@ class Site:
 
     def who(self, request: Request) -> str:
         """Return the reviewer's name; empty until they gave one."""
-        return unquote(request.cookies.get(name_cookie(request, "reviewer"), "")) or self.reviewer or ""
+        return unquote(request.cookies.get(name_cookie(request, "reviewer"), "")) or self.reviewer
 
     def render(self, template: str, request: Request, **values: object) -> HTMLResponse:
         """Render a page; everything is escaped unless a template says otherwise, and none does."""
