@@ -1,14 +1,17 @@
 """How each data set stands: its last run, how much noise was found night after night, and what waits for people."""
 
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from pathlib import Path
 
 from pydantic import BaseModel
 
 from tasks.json_objects import read_object
+from tasks.queue.earlier_hashes import find_equal_hashes
 from tasks.queue.open_samples import OPEN, SINCE
-from tasks.review.ledger import Ledger
+from tasks.review.ledger import Key, Ledger
 from tasks.review.log import read_log
+from tasks.review.tally import is_settled
 from tasks.runs.data_sets import find_newest_runs, find_short_name
 from tasks.runs.history import read_past_run
 from tasks.runs.request import REQUEST
@@ -42,12 +45,16 @@ class DataSetStatus(BaseModel):
 
 def read_standings(out: Path) -> list[DataSetStatus]:
     """Return how each data set under `out` stands, by name."""
-    settled = Ledger(read_log(out)).settled()
-    found = [_summarize_run(out / "runs" / run, key, settled) for key, run in find_newest_runs(out).items()]
+    settled, others = Ledger(read_log(out)).settled(), find_equal_hashes(out / "runs")
+    found = [
+        _summarize_run(out / "runs" / run, key, settled, others) for key, run in find_newest_runs(out).items()
+    ]
     return sorted(found, key=lambda one: (one.name, one.key))
 
 
-def _summarize_run(folder: Path, key: str, settled: set[tuple[str, str]]) -> DataSetStatus:
+def _summarize_run(
+    folder: Path, key: str, settled: set[tuple[str, str]], others: Mapping[str, Collection[str]]
+) -> DataSetStatus:
     summary, run = read_object(folder / "summary.json"), read_past_run(folder)
     noise = summary.get("queue", {}).get("estimated_noise_rate")
     earlier = [line.get("noise_rate") for line in read_object(folder / "before.json").get("trend", [])]
@@ -58,24 +65,30 @@ def _summarize_run(folder: Path, key: str, settled: set[tuple[str, str]]) -> Dat
         date=run.date,
         rows=summary.get("data", {}).get("rows"),
         noise=noise,
-        waiting=_count_waiting(folder, settled, summary.get("queue", {}).get("queued") or 0),
+        waiting=_count_waiting(folder, settled, others, summary.get("queue", {}).get("queued") or 0),
         trend=[*earlier, noise][-TREND:],
     )
 
 
-def _count_waiting(folder: Path, settled: set[tuple[str, str]], queued: int) -> int:
+def _count_waiting(
+    folder: Path, settled: set[tuple[str, str]], others: Mapping[str, Collection[str]], queued: int
+) -> int:
     """Return how many samples wait: of the queue and of earlier ones, without what people have decided since."""
     files = [path for name in ("queue.parquet", OPEN) if (path := folder / name).exists()]
     if not files:
         return queued + int(read_object(folder / SINCE).get("open", 0))
-    return sum(count_unsettled(path, settled) for path in files)
+    return sum(count_unsettled(path, settled, others) for path in files)
 
 
-def count_unsettled(path: Path, settled: set[tuple[str, str]]) -> int:
-    """Return how many samples of a queue's file are not among the settled pairs of content hash and given label."""
+def count_unsettled(path: Path, settled: set[tuple[str, str]], others: Mapping[str, Collection[str]]) -> int:
+    """Return how many samples of a queue's file are not among the settled pairs of content hash and given label.
+
+    Args:
+        others: Hashes of the same content in other runs, by hash.
+    """
     table = read_parquet(path, columns=["content_hash", "given_label"])
     pairs = zip(*(column.to_pylist() for column in table.columns), strict=True)
-    return sum(pair not in settled for pair in pairs)
+    return sum(not is_settled(Key(*pair), settled, others) for pair in pairs)
 
 
 def sparkline(values: list[float | None]) -> str:

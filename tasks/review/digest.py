@@ -7,7 +7,8 @@ from datetime import datetime
 from pathlib import Path
 
 from tasks.records import Record
-from tasks.review.ledger import Ledger
+from tasks.review.exchange.incoming import parse_time
+from tasks.review.ledger import Ledger, make_key
 from tasks.review.log import read_log
 from tasks.runs.history import list_past_runs
 from tasks.show.text import pluralise
@@ -43,11 +44,13 @@ def make_digest(out: Path, since: datetime) -> list[Week]:
     """
     runs = [run for run in list_past_runs(out) if run.state == "finished"]
     standing = (row for row in Ledger(read_log(out)).rows() if not row.control)
-    counted = [row for row in standing if datetime.fromisoformat(row.time) >= since]
+    counted = [row for row in standing if (made := parse_time(row.time)) and made >= since]
     found = []
     for source in sorted({run.source for run in runs}):
         own = [run for run in runs if run.source == source]
-        reviewers = Counter(row.reviewer for row in counted if row.run in {run.run_id for run in own})
+        ids = {run.run_id for run in own}
+        answers = {(row.reviewer, make_key(row)) for row in counted if row.run in ids}
+        reviewers = Counter(reviewer for reviewer, _ in answers)
         folders = [out / "runs" / run.run_id for run in reversed(own) if run.date >= since]
         nights = [read_json(folder / "summary.json")["queue"] for folder in folders]
         if nights or reviewers:
@@ -56,7 +59,7 @@ def make_digest(out: Path, since: datetime) -> list[Week]:
                     source=source,
                     nights=len(nights),
                     flagged=sum(queue["queued"] for queue in nights),
-                    decided=reviewers.total(),
+                    decided=len({key for _, key in answers}),
                     reviewers=dict(reviewers.most_common()),
                     noise=[queue["estimated_noise_rate"] for queue in nights],
                 )

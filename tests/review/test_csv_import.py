@@ -2,7 +2,9 @@
 
 import csv
 import io
+import shutil
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,9 +16,11 @@ from flows.cli import run as labelsweep
 from tasks.queue.spreadsheet import write_spreadsheet
 from tasks.queue.workbook import write_workbook
 from tasks.records import VERDICTS
+from tasks.review.exchange.export import export_decisions
 from tasks.review.exchange.spreadsheet import import_spreadsheet
-from tasks.review.log import read_log
+from tasks.review.log import Decision, DecisionLog, log_path, read_log
 from tasks.review.queue import load_queue
+from tasks.review.state import Answer, Review
 from tasks.storage import finish_run, read_json, write_json, write_table
 
 Rows = list[dict[str, str]]
@@ -238,6 +242,42 @@ def test_exported_decisions_can_be_imported_elsewhere(
     capsys.readouterr()
     assert labelsweep(["import", str(file), "--from", "csv", "--run", wine.name, "--out", str(out)]) == 0
     assert [row.decision for row in read_log(out)] == ["keep", "drop"]
+
+
+def test_answers_to_reviewer_checks_are_not_imported_again(wine: Path, out: Path, tmp_path: Path):
+    queue, log = load_queue(wine, control_share=0.3), DecisionLog(log_path(out))
+    Review(queue, log).decide(queue.items, Answer("keep"), "Ada")
+    log.close()
+    export_decisions(out, tmp_path / "decisions.csv")
+    shutil.move(log_path(out), tmp_path)
+    asked = sum(not item.is_control for item in queue.items)
+    assert import_spreadsheet(tmp_path / "decisions.csv", wine, out).written == asked
+    assert not any(row.control for row in read_log(out))
+
+
+def test_times_that_a_spreadsheet_has_changed_are_those_of_the_import(sheet: Rows, imported, out: Path):
+    sheet[0] |= {"decision": "keep", "time": "5/1/2026 10:00"}
+    sheet[1] |= {"decision": "keep", "time": "2026-05-01T12:00:00+02:00"}
+    sheet[2:] = [row | {"time": ""} for row in sheet[2:]]
+    assert imported(sheet)[0] == 0
+    changed, kept = (datetime.fromisoformat(row.time) for row in read_log(out))
+    assert changed > kept == datetime(2026, 5, 1, 10, tzinfo=UTC)
+
+
+def test_decisions_of_runs_whose_columns_have_other_types_are_exported_together(
+    digits: Path, wine: Path, out: Path, tmp_path: Path
+):
+    log = DecisionLog(log_path(out))
+    for run, values in ((digits, pa.array([7] * 10_000)), (wine, pa.array(["seven"] * 10_000))):
+        table = pq.read_table(run / "dataset.parquet")
+        table = table.append_column("size", values[: len(table)])
+        pq.write_table(table.append_column("empty", pa.nulls(len(table))), run / "dataset.parquet")
+        key = {"content_hash": "h", "given_label": "x", "run": run.name}
+        sample = table["sample_id"][0].as_py()
+        log.append([Decision(sample_id=sample, decision="keep", reviewer="Ada", **key)])
+    log.close()
+    export_decisions(out, tmp_path / "decisions.parquet")
+    assert pq.read_table(tmp_path / "decisions.parquet")["data.size"].to_pylist() == ["7", "seven"]
 
 
 @pytest.fixture

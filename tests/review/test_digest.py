@@ -35,8 +35,11 @@ def test_digest_counts_the_week_by_data_set_and_reviewer(tmp_path: Path):
         ("c", "Bob", times),
         ("d", "Bob", times | {"control": "clean"}),
         ("e", "Bob", {"time": "2026-11-01T00:00:00.000+00:00"}),
+        ("f", "Bob", {"time": "24.11.2026"}),
     ):
-        log.append([Decision(sample_id=sample, reviewer=reviewer, **common, **more)], action=sample)
+        key = common | {"content_hash": sample}
+        log.append([Decision(sample_id=sample, reviewer=reviewer, **key, **more)], action=sample)
+    log.append([Decision(sample_id="a", reviewer="Ada", **common | {"content_hash": "a"}, **times)])
     log.close()
     assert format_digest(make_digest(tmp_path, SINCE)).splitlines() == [
         "pets.csv: 9 new flags in 2 sweeps, 3 decided (Ada 2, Bob 1), noise 8.0% → 6.0%",

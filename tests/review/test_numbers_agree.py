@@ -3,16 +3,19 @@
 import re
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from review_server import Client, Served, served
 
 from flows.cli import run
 from flows.incremental import _count_judged
 from tasks.apply.correct import plan_for
+from tasks.review.data_set_status import count_unsettled
 from tasks.review.exchange.export import export_decisions
 from tasks.review.ledger import Ledger
 from tasks.review.log import read_log
 from tasks.review.status import Status, count_status
+from tasks.storage import write_table
 
 
 def table(client: Client) -> dict[str, list[int]]:
@@ -89,3 +92,10 @@ def test_every_place_that_counts_says_the_same_after_every_decision(
     assert f"{after.queue.total} samples; {after.queue.todo} open, {after.queue.answered} answered" in words
     assert "with known answers answered, not counted above" in words
     assert f"labelsweep review {digits.name}" in words.splitlines()[-1]
+
+
+def test_what_was_decided_before_a_column_was_added_is_not_open(tmp_path: Path) -> None:
+    path = write_table(
+        pa.table({"content_hash": ["new", "other"], "given_label": ["cat", "cat"]}), tmp_path / "a"
+    )
+    assert count_unsettled(path, {("old", "cat")}, {"new": {"old"}}) == 1

@@ -67,7 +67,9 @@ def queue(digits: Path) -> ReviewQueue:
     return load_queue(digits, control_share=0.2)
 
 
-def test_a_selection_of_seen_and_blind_samples_settles_no_blind_one(queue: ReviewQueue, tmp_path: Path) -> None:
+def test_a_selection_of_seen_and_blind_samples_settles_no_blind_one(
+    queue: ReviewQueue, tmp_path: Path
+) -> None:
     review = Review(queue, DecisionLog(tmp_path / "log.sqlite"), ReviewOptions(second_opinion=1.0))
     review.decide(queue.items[:2], Answer("keep"), "Ada")
     review.decide(queue.items[:1], Answer("drop"), "Bo")

@@ -1,6 +1,7 @@
 """The decision log as Parquet and CSV, one row a decision, with what was known of the sample."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from tasks.ingest.columns.values import convert_to_text
 from tasks.queue.rows import find_rows
 from tasks.queue.spreadsheet import write_csv
 from tasks.review.ledger import Key, Ledger
@@ -82,12 +84,38 @@ def _add_samples(table: pa.Table, runs: Path) -> pa.Table:
         parts.append(part)
     if not parts:
         return table
-    return pa.concat_tables(parts, promote_options="permissive").sort_by("seq")
+    return pa.concat_tables(_unify_types(parts), promote_options="permissive").sort_by("seq")
+
+
+def _unify_types(parts: Sequence[pa.Table]) -> list[pa.Table]:
+    """Return the decisions of several runs with columns of one type each: text, where the runs have kept no other one."""
+    kinds: dict[str, set[pa.DataType]] = defaultdict(set)
+    for field in (field for part in parts for field in part.schema):
+        kinds[field.name].add(field.type)
+    as_text = {name for name, found in kinds.items() if not _fit_together(found)}
+    return [
+        pa.table(
+            {name: _write_text(part[name]) if name in as_text else part[name] for name in part.column_names}
+        )
+        for part in parts
+    ]
+
+
+def _write_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pa.chunked_array([convert_to_text(chunk) for chunk in column.chunks], pa.string())
+
+
+def _fit_together(kinds: Collection[pa.DataType]) -> bool:
+    try:
+        pa.unify_schemas([pa.schema({"": kind}) for kind in kinds], promote_options="permissive")
+    except pa.ArrowTypeError:
+        return False
+    return True
 
 
 def _join(part: pa.Table, run: Path) -> pa.Table:
     schema = pq.read_schema(run / "dataset.parquet")
-    own = [field.name for field in schema if field.name not in _OURS and not _is_large(field.type)]
+    own = [field.name for field in schema if field.name not in _OURS and not _is_left_out(field.type)]
     files = {"scores.parquet": _FIGURES, "queue.parquet": ["rank", "reason"], "dataset.parquet": own}
     ids = part["sample_id"].to_pylist()
     for name, columns in files.items():
@@ -99,6 +127,11 @@ def _join(part: pa.Table, run: Path) -> pa.Table:
     return part
 
 
-def _is_large(kind: pa.DataType) -> bool:
-    """Whether a column holds what no spreadsheet can: lists, or files."""
-    return bool(pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+def _is_left_out(kind: pa.DataType) -> bool:
+    """Whether a column holds nothing, or what no spreadsheet can: lists, or files."""
+    return bool(
+        pa.types.is_null(kind)
+        or pa.types.is_nested(kind)
+        or pa.types.is_binary(kind)
+        or pa.types.is_large_binary(kind)
+    )

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -139,8 +140,21 @@ def _check(row: Incoming, samples: Mapping[str, Sample], classes: Sequence[str])
         reviewer=row.reviewer,
         comment=row.comment,
         seconds=row.seconds,
-        time=row.time,
+        time=made.isoformat(timespec="milliseconds") if (made := parse_time(row.time)) else "",
     )
+
+
+def parse_time(text: str) -> datetime | None:
+    """Return a time in UTC, which is that of one without a zone; None for anything else, as spreadsheets make of times.
+
+    >>> parse_time("2026-05-01T12:00:00+02:00") == parse_time("2026-05-01 10:00"), parse_time("5/1/2026 10:00")
+    (True, None)
+    """
+    try:
+        found = datetime.fromisoformat(text.strip())
+        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 def _find_problem(row: Incoming, verdict: str, sample: Sample, classes: Sequence[str]) -> str:

@@ -32,8 +32,8 @@ def import_spreadsheet(file: Path, run: Path, out: Path, *, reviewer: str = "spr
     """Import the `decision` and `new_label` columns of a CSV file or a workbook.
 
     A row with neither is one that nobody decided; a row with only a new label is a relabel. A `reviewer`
-    column, where there is one, names who decided; a `standing` column, as `labelsweep export` writes it,
-    leaves out what no longer stands.
+    column, where there is one, names who decided. Of what `labelsweep export` wrote, a `standing` column leaves
+    out what no longer stands, and `control` the answers to reviewer checks.
 
     Args:
         file: The file, as Excel or LibreOffice saves it: any separator, UTF-8 or the local encoding, or a workbook.
@@ -82,7 +82,8 @@ def _read_asked(run: Path) -> list[tuple[str, str]]:
 
 def _is_decided(row: Mapping[str, str]) -> bool:
     stands = row.get("standing", "").strip().lower() not in ("false", "0", "no")
-    return stands and bool(row["decision"].strip() or row["new_label"].strip())
+    is_check = "standing" in row and row.get("control", "").strip() in ("clean", "flip")
+    return stands and not is_check and bool(row["decision"].strip() or row["new_label"].strip())
 
 
 def _read_row(number: int, row: Mapping[str, str], ids: IdFinder, labels: Labels, reviewer: str) -> Incoming:
