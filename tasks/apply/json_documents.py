@@ -3,6 +3,7 @@
 Every byte is as it was, but for the labels that change and the objects that go, each with the comma that parts it from another.
 """
 
+import codecs
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,10 +19,11 @@ from tasks.ingest.source import Part
 from tasks.ingest.table import open_part
 from tasks.ingest.text import json_values
 from tasks.ingest.text.json_values import DECODER, read_values
-from tasks.ingest.text.lines import open_text
+from tasks.ingest.text.lines import is_utf8, open_text
 
 # What may stand before the first value.
-_BEFORE = "\ufeff \t\r\n"
+_MARK = "\ufeff"
+_BEFORE = f"{_MARK} \t\r\n"
 
 
 def write_json_files(
@@ -68,8 +70,14 @@ class JsonDocument:
         return self.tokens.replace_label(row, label, forms)
 
     def encode(self, pieces: Pieces) -> Iterator[bytes]:
-        """Yield the bytes of a new file."""
-        return (text.encode("utf-8", "surrogatepass") for text in self.join(pieces))
+        """Yield the bytes of a new file, in the encoding of the old one."""
+        name = "utf-8" if is_utf8(self.part.encoding) else str(self.part.encoding)
+        encoder = codecs.getincrementalencoder(name)("surrogatepass" if name == "utf-8" else "strict")
+        try:
+            yield from (encoder.encode(text) for text in self.join(pieces))
+            yield encoder.encode("", final=True)
+        except UnicodeEncodeError as error:
+            raise InputError(f"a label cannot be written in {name}", where=self.part.shown) from error
 
     def join(self, pieces: Pieces) -> Iterator[str]:
         """Yield the objects that stay; what stands before the first stands before the first that is kept."""
@@ -88,8 +96,11 @@ class JsonLinesFile(JsonDocument):
     def pieces(self) -> Iterator[tuple[str, str]]:
         """Yield each line."""
         with open_text(self.part) as file:
-            for line in io.TextIOWrapper(file, encoding="utf-8", newline="\n"):
-                yield ("", line) if line.strip() else (line, "")
+            for number, line in enumerate(io.TextIOWrapper(file, encoding="utf-8", newline="\n")):
+                row = line if number else line.removeprefix(_MARK)
+                if row != line:
+                    yield _MARK, ""
+                yield ("", row) if row.strip() else (row, "")
 
     def join(self, pieces: Pieces) -> Iterator[str]:
         """Yield the lines that stay."""

@@ -35,6 +35,8 @@ CELL_LENGTH = 32_767
 # The sheet of the classes: a list inside a cell holds 255 characters and no more.
 _CLASSES = "classes"
 _TEXT = "@"
+# A cell holds a number as a double, which is exact up to here.
+_EXACT = 2**53
 # Characters that XML 1.0 cannot hold.
 _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _WIDTHS = {
@@ -67,7 +69,10 @@ def write_workbook(
     book = Workbook(write_only=True)
     sheet = book.create_sheet("queue")
     sheet.freeze_panes = "C2"
-    shown = names if pictures is None else ["picture", *names]
+    thumbnail = "picture"
+    while thumbnail in names:  # a column of the user's may be called so
+        thumbnail += "_"
+    shown = names if pictures is None else [thumbnail, *names]
     for place, name in enumerate(shown, start=1):
         sheet.column_dimensions[get_column_letter(place)].width = _WIDTHS.get(name, 12)
     # `decision` and `new_label` are chosen from a list; the classes are in a sheet of their own.
@@ -98,7 +103,8 @@ def write_workbook(
 
 def _write_cell(sheet: Any, value: object, font: Font | None = None) -> Any:  # noqa: ANN401 (of openpyxl)
     """Return a cell that holds text as text, and numbers as numbers."""
-    if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if value is None or (is_number and not (isinstance(value, int) and abs(value) > _EXACT)):
         return None if value != value else value  # noqa: PLR0124 (NaN has no form in a cell)
     cell = WriteOnlyCell(sheet)
     cell.number_format = _TEXT

@@ -66,9 +66,13 @@ class Usual:
         return (self.counts + ADDED * whole) / (self.counts.sum(1, keepdims=True) + ADDED)
 
     def speaks(self, text: str, given: int, suggested: int) -> float:
-        """Return how much a value speaks for the suggested class, in nats; below 0 for the given one."""
+        """Return how much a value speaks for the suggested class, in nats; below 0 for the given one.
+
+        >>> Usual(np.array([[9.0] + 15 * [0.0], 15 * [0.0] + [9.0]])).speaks("0.5", 0, 1)  # nobody counted has such a value
+        0.0
+        """
         place = self.place(text)
-        if place is None:
+        if place is None or not self.counts[:, place].any():
             return 0.0
         return float(np.log(self.shares[suggested, place] / self.shares[given, place]))
 

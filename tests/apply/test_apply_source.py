@@ -164,6 +164,22 @@ def test_a_label_that_the_encoding_does_not_have_is_said(tmp_path):
     assert not list((tmp_path / "v1").iterdir())
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "cp1252", "utf-16"])
+@pytest.mark.parametrize("name", ["pets.jsonl", "pets.json"])
+def test_json_keeps_its_encoding_and_its_byte_order_mark(tmp_path, encoding, name):
+    lines = ['{"a": 1, "label": "Bär"}', '{"a": 2, "label": "Luchs"}']
+    before, after = (
+        f"[{', '.join(rows)}]" if name.endswith("json") else "\n".join(rows) + "\n"
+        for rows in (lines, [lines[0].replace("Bär", "Luchs"), lines[1].replace("Luchs", "Bär")])
+    )
+    (tmp_path / name).write_bytes(before.encode(encoding))
+    run = swept(
+        tmp_path / name, tmp_path / "run", **({} if encoding == "utf-8-sig" else {"encoding": encoding})
+    )
+    assert corrected(run, {0: "Luchs", 1: "Bär"}, tmp_path / "v1") == ""
+    assert (tmp_path / "v1" / "source" / name).read_bytes() == after.encode(encoding)
+
+
 @pytest.mark.parametrize("suffix", [".gz", ".bz2", ".xz", ".zst"])
 def test_what_was_compressed_is_compressed_again(tmp_path, suffix):
     path = tmp_path / f"pets.csv{suffix}"

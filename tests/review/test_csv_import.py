@@ -376,12 +376,16 @@ def test_an_id_that_two_samples_may_have_had_is_not_guessed(
 
 def test_a_workbook_offers_the_classes_shows_pictures_and_comes_back(digits: Path, out: Path, tmp_path: Path):
     queue, file = pq.read_table(digits / "queue.parquet"), tmp_path / "queue.xlsx"
+    queue = queue.append_column("picture", pa.array([2**60 + 1] * len(queue)))
     classes = [str(number) for number in range(10)]
     write_workbook(queue, classes, VERDICTS, file, queue["image"].to_pylist())
     book = load_workbook(file)
     sheet = book["queue"]
     names = [cell.value for cell in sheet[1]]
     assert len(sheet._images) == min(len(queue), 500)
+    assert sheet.cell(2, names.index("picture") + 1).value == str(2**60 + 1), (
+        "a cell's numbers are less exact"
+    )
     label = sheet.cell(2, names.index("given_label") + 1)
     assert (label.value, label.data_type, label.number_format) == (queue["given_label"][0].as_py(), "s", "@")
     choices = {str(one.sqref).split(":")[0]: one.formula1 for one in sheet.data_validations.dataValidation}
