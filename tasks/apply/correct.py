@@ -58,7 +58,7 @@ class Applied:
     def sentence(self) -> str:
         """Say in a line what was written, and where it is."""
         if self.folder is None:
-            return "\nNothing to apply: no decision changes a label.\n"
+            return f"\nNothing to apply: no decision changes a label.\n{self.note}"
         found = "written" if self.is_new else "already holds these decisions, nothing was written"
         own = "".join(f"{path}: {what}.\n" for path, what in self.files)
         return f"\n{self.folder}: {found}.\n{own}{self.note}"
@@ -109,7 +109,7 @@ def apply_plan(run: Path, out: Path, plan: Plan, *, copy_images: bool = False) -
         note = own.write_missing(folder) if plan.changes else ""
         return Applied(found[-1], folder, is_new=False, note=note)
     if not plan.changes:
-        return Applied(None, None, is_new=False)
+        return Applied(None, None, is_new=False, note=_describe_withdrawn(found, run))
     parent = _find_source_version(out, name, data_set, dataset, source, found)
     label, encoding = read_label_options(run, dataset)
     version = versions.Version(
@@ -143,6 +143,15 @@ def apply_plan(run: Path, out: Path, plan: Plan, *, copy_images: bool = False) -
         lambda folder: notes.append(own.write(folder)),
     )
     return Applied(version, folder, is_new=True, note="".join(notes))
+
+
+def _describe_withdrawn(found: list[versions.Version], run: Path) -> str:
+    """Return how to take back what the newest version still holds of a run of which no decision changes a label any more."""
+    newest = found[-1] if found else None
+    if newest is None or newest.kind != "corrected" or newest.run != run.name:
+        return ""
+    before = f"labelsweep restore {newest.name}/v{newest.parent:04d}"
+    return f"{newest.label} holds changes that were decided otherwise since; {before} takes them back.\n"
 
 
 def _write_corrected(source: Path, plan: Plan, target: Path) -> None:

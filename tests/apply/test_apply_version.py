@@ -121,6 +121,19 @@ def test_without_a_change_no_version_is_written(run: Path, out: Path):
     assert not (out / "datasets").exists()
 
 
+def test_where_all_corrections_are_taken_back_a_line_says_how_the_version_is(run: Path, out: Path):
+    item = load_queue(run).items[0]
+    decide(out, run, [(item.sample_id, "Ada", "suggestion")])
+    apply(run, out)
+    decide(out, run, [(item.sample_id, "Ada", "keep")])
+    applied = apply(run, out)
+    assert applied.folder is None
+    assert (
+        "v0001 holds changes that were decided otherwise since; labelsweep restore digits/v0000"
+        in applied.sentence()
+    )
+
+
 def test_more_decisions_make_another_version_with_all_of_them(run: Path, out: Path):
     first, second = load_queue(run).items[:2]
     decide(out, run, [(first.sample_id, "Ada", "suggestion")])
