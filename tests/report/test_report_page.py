@@ -267,7 +267,12 @@ def test_nothing_flagged_says_so(plane_run: Path, copied: Copied) -> None:
 def test_a_capped_queue_says_what_it_leaves_out(plane_run: Path, copied: Copied) -> None:
     run = copied(plane_run)
     write_table(pq.read_table(run / "queue.parquet").slice(0, 10), run / "queue.parquet")
+    rows = {"new": 0, "changed": 51, "same": 0, "removed": 0}
+    counts = {"no_longer_flagged": 0, "shown": 51, "open": 0, "decided": 0}
+    since = {"previous": "plane-1", "rows": rows, "flagged": {"now": 51, "newly": 51}, **counts}
+    write_json(since, run / "since.json")
     text = page_of(run).text
+    assert "This queue shows 10 new, changed or newly flagged samples." in text
     assert "The queue holds the worst 10 of the 51 flagged samples." in text
     assert "All 10 samples of the queue, worst first." in text
 

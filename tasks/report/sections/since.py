@@ -36,7 +36,7 @@ def build(view: RunView, summary: Summary) -> Section | None:
     others = doubted if unflagged else ""
     text = (
         f"Compared with the run of {show_plain(view.name)} of {_show_date(since['previous'])} UTC. "
-        f"This queue shows {pluralise(since['shown'] - unflagged, 'new, changed or newly flagged sample')}{others}."
+        f"This queue shows {pluralise(view.queued - unflagged, 'new, changed or newly flagged sample')}{others}."
     )
     if since["open"]:
         verb = "is" if since["open"] == 1 else "are"
