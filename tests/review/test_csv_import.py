@@ -178,7 +178,8 @@ def test_rows_of_another_state_of_the_data_are_refused(sheet: Rows, imported, ou
 
 def test_a_sample_decided_twice_in_one_file_is_refused(sheet: Rows, imported, out: Path):
     sheet[0]["decision"] = "keep"
-    code, _, error = imported([*sheet, {**sheet[0], "decision": "drop"}])
+    sheet = [row | {"reviewer": "Ada  L"} for row in sheet]
+    code, _, error = imported([*sheet, {**sheet[0], "decision": "drop", "reviewer": "Ada L"}])
     assert code == 2
     assert "is already decided in row 2" in error
     assert read_log(out) == []
@@ -186,6 +187,7 @@ def test_a_sample_decided_twice_in_one_file_is_refused(sheet: Rows, imported, ou
 
 def test_importing_again_writes_only_what_changed(sheet: Rows, imported, out: Path):
     sheet[0]["decision"] = sheet[1]["decision"] = "keep"
+    sheet = [row | {"reviewer": "Ada  L"} for row in sheet]
     imported(sheet)
     sheet[1]["decision"] = "unsure"
     assert imported(sheet)[1].startswith("1 decision imported, 1 known before")

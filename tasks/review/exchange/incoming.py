@@ -137,7 +137,7 @@ def _check(row: Incoming, samples: Mapping[str, Sample], classes: Sequence[str])
         suggested_label=str(sample["suggested_label"]),
         decision="keep" if row.new_label == given else verdict,
         new_label=row.new_label if verdict == "relabel" and row.new_label != given else None,
-        reviewer=row.reviewer,
+        reviewer=" ".join(row.reviewer.split()),  # as the log keeps it
         comment=row.comment,
         seconds=row.seconds,
         time=made.isoformat(timespec="milliseconds") if (made := parse_time(row.time)) else "",

@@ -168,7 +168,7 @@ def _read(file: Path) -> list[dict[str, Any]]:
         tasks = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror})", where=where) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"not JSON ({error})", where=where, fix=fix) from error
     if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
         raise InputError("not a list of tasks", where=where, fix=fix)

@@ -96,7 +96,7 @@ def _read_row(number: int, row: Mapping[str, str], ids: IdFinder, labels: Labels
         new_label=labels.find(row["new_label"]) if row["new_label"].strip() else "",
         content_hash=row.get("content_hash", "").strip(),
         given_label=labels.find(given) if given else "",
-        reviewer=row.get("reviewer", "").strip() or reviewer,
+        reviewer=" ".join(row.get("reviewer", "").split()) or reviewer,
         comment=row.get("comment", "").strip(),
         seconds=float(seconds) if seconds.replace(".", "", 1).isdecimal() else None,
         time=row.get("time", "").strip(),
@@ -109,7 +109,7 @@ def _read(file: Path) -> list[tuple[int, dict[str, str]]]:
         read = _read_workbook_rows if file.suffix.lower() in WORKBOOKS else _read_text_rows
         numbered = list(read(file))
     except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror})", where=str(file)) from error
+        raise InputError(f"cannot be read ({error.strerror or error})", where=str(file)) from error
     names = [name.strip() for name in numbered[0][1]] if numbered else []
     _check_header(names, file)
     rows = [(number, line) for number, line in numbered[1:] if any(line)]
