@@ -68,6 +68,10 @@ WAYS = {
     "squares": lambda number: f"{german(number)} m²",
     "minus": lambda number: f"{number:.2f}".replace("-", "−"),
     "apostrophe": lambda number: f"'{number:.2f}",
+    "full width": lambda number: f"{number:.2f}".translate({ord(a): ord(a) + 0xFEE0 for a in "0123456789.-"}),
+    "powers": lambda number: f"{number / 1000:.5f} × 10³",
+    "powers in ASCII": lambda number: f"{number * 100:.0f}x10^-2",
+    "Fortran": lambda number: f"{number / 10:.3f}D+01",
 }
 
 
@@ -197,7 +201,9 @@ def test_a_column_that_is_left_out_says_the_true_reason(values, why, tmp_path):
     assert read(written(tmp_path / "n.csv", values)).left_out == {"c": why}
 
 
-@pytest.mark.parametrize("rough", ["<{}", ">= {}", "~{}", "≤{}", "{}+", "{} ± 0.5", "{}+/-2"])
+@pytest.mark.parametrize(
+    "rough", ["<{}", ">= {}", "~{}", "≤{}", "{}+", "{} ± 0.5", "{}+/-2", "{} (0.5)", "{} [1, 9]", "{}*"]
+)
 def test_limits_and_rough_numbers_are_numbers_and_that_is_said(rough, tmp_path):
     values = [rough.format(n + 1) if n % 3 == 0 else str(n + 1) for n in range(ROWS)]
     dataset = read(written(tmp_path / "n.csv", values))
@@ -291,6 +297,33 @@ def test_times_are_moments_of_a_day_and_scores_of_matches_are_none(form, expecte
     assert kind(dataset) == expected
     if expected == "date":
         np.testing.assert_allclose(np.diff(column(dataset)[:2]) * 24 * 60, 61, rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("form", "step"),
+    [
+        ("{h}:{m:02}:00", 61.0),
+        ("{h} days {m:02}:00:00", 1500.0),
+        ("PT{h}H{m}M", 61.0),
+        ("{h}:{m:02}.500", 61 / 60),
+        ("{h:02}:{m:02}:07 PM", 61.0),
+        ("{d}. März 2024", 24 * 60.0),
+        ("{d} de marzo de 2024", 24 * 60.0),
+        ("Friday, March {d:02}, 2024", 24 * 60.0),
+        ("2024年3月{d}日", 24 * 60.0),
+        ("2024/03/01 {h}:{m:02}:07 PM GMT+2", 61.0),
+        ("[{d:02}/Mar/2024:08:20:45 +0000]", 24 * 60.0),
+        ("2024-03-{d:02} 08:20:45.600000 UTC", 24 * 60.0),
+        ("{d:02}.03.2024, 08:20 Uhr", 24 * 60.0),
+        ("Fri Mar {d:02} 08:20:45 PDT 2024", 24 * 60.0),
+    ],
+)
+def test_lengths_of_time_and_dates_with_words_are_learned_from(form, step, tmp_path):
+    hours = 11 if "PM" in form else 40
+    values = [form.format(h=1 + n % hours, m=n % 60, d=1 + n % 28) for n in range(ROWS)]
+    dataset = read(written(tmp_path / "n.csv", values))
+    assert kind(dataset) == "date"
+    np.testing.assert_allclose(np.diff(column(dataset)[:2]) * 24 * 60, step, rtol=1e-3)
 
 
 def test_numbers_beyond_single_precision_set_their_row_aside_for_that_reason(tmp_path):

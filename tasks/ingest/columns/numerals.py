@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.ingest.columns.notations import NOTATIONS, Notation
+from tasks.ingest.columns.number_forms import CURRENCY, LONGEST, ROUGH, strip_signs, write_digits
 from tasks.ingest.columns.units import MOST_UNITS, choose_unit, read_factors, split_units
 
 # What stands for a missing number, in lower case: what pandas reads so, the marks of UCI (?), SPSS and SAS (.), Excel's errors
@@ -31,26 +32,11 @@ TRUE, FALSE = ["true", "True", "TRUE"], ["false", "False", "FALSE"]
 _ODD = 0.05
 # Words that stand for a missing number, such as 'not measured' and 'varies with device', recur; with more different ones than
 # this, words are values of a kind of their own.
-_MOST_WORDS = 3
+_MOST_WORDS = 6
 # Half-star ratings are 10 numbers, percentages in steps of 5 are 21. So few numbers beside a word are codes: all are categories.
 MOST_CODES = 21
-_CURRENCY = (
-    r"\p{Sc}|R\$|US\$|A\$|C\$|z\x{142}|K\x{10d}|kr\.?|Fr\.|Rs\.?|Ft|"
-    r"EUR|USD|GBP|JPY|CHF|CNY|INR|RUB|PLN|CZK|HUF|SEK|NOK|DKK|TRY|BRL|MXN|CAD|AUD|NZD|ZAR|KRW"
-)
-# A limit or a rough number, as laboratories and forms write them: <0.5, >=90, ~12, 65+; what may be off is behind a ±.
-_ROUGH = (
-    r"^(?:[<>\x{2264}\x{2265}~\x{2248}]=?\s*([^<>=~]*[0-9][^<>=~]*)"
-    r"|([^<>=~+]*[0-9])\+|(.*[0-9])\s*(?:\x{b1}|\+/-).*[0-9].*)$"
-)
-# Sign, currency, sign, the number, and a currency or a percent sign behind it.
-_DRESSED = (
-    rf"^([+-]?)\s*({_CURRENCY})?\s*([+-]?)\s*([0-9.,][0-9.,' ]*(?:[eE][+-]?[0-9]+)?)\s*({_CURRENCY}|%)?$"
-)
 # Looks like a number in one notation or another.
 ANY_NUMBER = r"^[^A-Za-z]*[0-9][0-9.,' ]*(?:[eE][+-]?[0-9]+)?[^A-Za-z0-9]*$"
-# More characters than any number has, with its signs: a double has 17 digits, and a third more with their separators.
-_LONGEST = 40
 _WHOLE = r"^[+-]?[0-9]+$"
 
 
@@ -145,7 +131,7 @@ class NumberSurvey:
         """Count numbers in any notation, with signs around them."""
         self.is_int64 = False
         self.truths += _count(pc.is_in(text, value_set=pa.array(TRUE + FALSE)))
-        maybe = pc.and_(pc.less_equal(pc.utf8_length(text), _LONGEST), _match_pattern(text, "[0-9]"))
+        maybe = pc.and_(pc.less_equal(pc.utf8_length(text), LONGEST), _match_pattern(text, "[0-9]"))
         if not pc.all(maybe).as_py():
             other = text[maybe.index(pa.scalar(value=False)).as_py()].as_py()
             self.unfit = [odd or other for odd in self.unfit]
@@ -153,10 +139,10 @@ class NumberSurvey:
                 for item in pc.value_counts(text.filter(pc.invert(maybe))):
                     self.words[item["values"].as_py()] += item["counts"].as_py()
             text = text.filter(maybe)
-        bare = _strip_signs(text)
+        bare = strip_signs(text)
         if (
             not self.rough
-            and (first := _match_pattern(text, _ROUGH).index(pa.scalar(value=True)).as_py()) >= 0
+            and (first := _match_pattern(text, ROUGH).index(pa.scalar(value=True)).as_py()) >= 0
         ):
             self.rough = text[first].as_py()
         signed = text.filter(
@@ -173,7 +159,7 @@ class NumberSurvey:
             self._add(place, _match_pattern(bare, notation.regex), text)
         self.percents += _count(_match_pattern(signed, "%$"))
         if len(self.currencies) < 3:
-            found = pc.unique(pc.struct_field(pc.extract_regex(signed, f"(?P<sign>{_CURRENCY})"), "sign"))
+            found = pc.unique(pc.struct_field(pc.extract_regex(signed, f"(?P<sign>{CURRENCY})"), "sign"))
             self.currencies.update(each for each in found.to_pylist() if each)
 
     def _add(self, place: int, fit: pa.Array, text: pa.Array) -> None:
@@ -256,7 +242,7 @@ def drop_missing_marks(column: pa.Array) -> pa.Array:
     >>> drop_missing_marks(pa.array([" 5", "N/A", "", "?"])).to_pylist()
     ['5', None, None, None]
     """
-    text = pc.utf8_trim_whitespace(column)
+    text = write_digits(pc.utf8_trim_whitespace(column))
     return pc.if_else(pc.is_in(pc.utf8_lower(text), value_set=_MISSING), None, text)
 
 
@@ -271,7 +257,7 @@ def parse_numbers(column: pa.Array, notation: Notation) -> pa.Array:
     text = drop_missing_marks(column)
     if notation == _POINT and _is_castable(text, pa.float64()):
         return text.cast(pa.float64())
-    bare = _strip_signs(text)
+    bare = strip_signs(text)
     factors = None
     if notation.unit:
         bare, units = _split_units(bare)
@@ -298,20 +284,7 @@ def choose_decimal(proven: Iterable[str], delimiters: Sequence[str]) -> str:
 def _split_units(bare: pa.Array) -> tuple[pa.Array, pa.Array]:
     """Return numbers without signs and units, and their units; a currency may stand before a number with a unit (€1.2M)."""
     numbers, units = split_units(bare)
-    return (_strip_signs(numbers), units) if pc.any(pc.not_equal(units, "")).as_py() else (bare, units)
-
-
-def _strip_signs(text: pa.Array) -> pa.Array:
-    """Return numbers without currency and percent signs, with an ordinary minus and ordinary blanks."""
-    if not pc.any(_match_pattern(text, "[^0-9.,eE+-]|[+-]$")).as_py():
-        return text
-    text = pc.replace_substring_regex(text, r"[\x{a0}\x{202f}\x{2009}]", " ")
-    text = pc.replace_substring_regex(pc.replace_substring(text, "\u2212", "-"), "[\u2019\u00b4`]", "'")
-    text = pc.replace_substring_regex(text, r"^'([^']*[0-9][^']*)$", r"\1")  # as spreadsheets mark text
-    text = pc.replace_substring_regex(text, _ROUGH, r"\1\2\3")
-    text = pc.replace_substring_regex(text, r"^\((.*[0-9].*)\)$", r"-\1")  # as bookkeepers write what is owed
-    text = pc.replace_substring_regex(text, r"^([0-9][0-9.,' ]*)-$", r"-\1")  # as SAP does
-    return pc.utf8_trim_whitespace(pc.replace_substring_regex(text, _DRESSED, r"\1\3\4"))
+    return (strip_signs(numbers), units) if pc.any(pc.not_equal(units, "")).as_py() else (bare, units)
 
 
 def _match_pattern(text: pa.Array, pattern: str) -> pa.Array:
