@@ -8,6 +8,7 @@ quote counts at the beginning of a field, and a line break within quotes belongs
 import codecs
 import io
 import re
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -50,7 +51,8 @@ def write_delimited(
         skipped = dialect.skipped_lines + dialect.header_lines
         raw = replace(part, encoding=None)
         place = dialect.names.index(label)
-        files.append(DelimitedFile(raw, dialect.delimiter, place, dialect.encoding, skipped))
+        lines = dialect.footer[0]
+        files.append(DelimitedFile(raw, dialect.delimiter, place, dialect.encoding, skipped, lines))
     return write_texts(files, corrected, targets)
 
 
@@ -64,6 +66,7 @@ class DelimitedFile:
         place: Which field is the label, from 0.
         encoding: Of the values.
         skipped: Lines before the first row.
+        footer: Lines behind the rows that are none.
     """
 
     part: Part
@@ -71,6 +74,7 @@ class DelimitedFile:
     place: int
     encoding: str = "utf-8"
     skipped: int = 1
+    footer: int = 0
 
     @cached_property
     def mark(self) -> bytes:
@@ -101,6 +105,14 @@ class DelimitedFile:
 
     def pieces(self) -> Iterator[tuple[str, str]]:
         """Yield each row, and each line that is none, such as those without a value that end the file."""
+        held: deque[tuple[str, str]] = deque()
+        for piece in self._read_pieces():
+            held.append(piece)
+            if len(held) > self.footer:
+                yield held.popleft()
+        yield from (("".join(piece), "") for piece in held)
+
+    def _read_pieces(self) -> Iterator[tuple[str, str]]:
         with open_text(self.part) as file:
             file.read(len(self.mark))
             # A line ends with whatever it ends with: nothing is translated.

@@ -133,6 +133,15 @@ CSV = {
         {0: "dog"},
         b"a,b,a,label\n1,2,3,dog\n4,5,6,dog\n",
     ),
+    "what stands around the table": (
+        b"Device;A7\r\nMade in May\r\n\r\na;b;label\r\nmm;s;\r\n"
+        + b"1;2;cat\r\n" * 30
+        + b"3;4;dog\r\n\r\n(31 rows)",
+        {1: "dog", 30: None},
+        b"Device;A7\r\nMade in May\r\n\r\na;b;label\r\nmm;s;\r\n1;2;cat\r\n1;2;dog\r\n"
+        + b"1;2;cat\r\n" * 28
+        + b"\r\n(31 rows)",
+    ),
     "the index of pandas": (b",a,label\n0,1,cat\n1,2,dog\n", {1: "cat"}, b",a,label\n0,1,cat\n1,2,cat\n"),
 }
 

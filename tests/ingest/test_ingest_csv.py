@@ -1,5 +1,6 @@
 """CSV as the world writes it: encodings, delimiters, what stands before the header, and headers that are odd or missing."""
 
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -226,3 +227,45 @@ def test_a_first_row_with_an_empty_field_may_be_data(tmp_path):
     ]
     (tmp_path / "cola.tsv").write_text("\n".join(rows) + "\n")
     assert ingest(Source(uri=str(tmp_path / "cola.tsv"), label="c1"), tmp_path / "run").rows == 60
+
+
+TABLE = "x,y,label\n" + "".join(f"{row / 4},{row % 7},{'ab'[row % 2]}\n" for row in range(40))
+
+
+@pytest.mark.parametrize(
+    ("above", "below", "behind"),
+    [
+        ("Exported by the laboratory\n\n", "", ""),
+        ("Device,HOBO U12\nInterval,10 s\n\n", "", ""),
+        ("Soil samples,,\n,,\n", "", ""),
+        ('"TOA5","CR1000","12345","CPU:prog.CR1"\n', "Deg C,mg/L,\nAvg,Smp,Smp\n", ""),
+        ("", "[mm],[-],\n", ""),
+        ("", "", "\nSource: the office\nNote: provisional, as all is\n"),
+        ("", "", ",,\nSource: the office,,\n"),
+        ("Well 7\n", "m,s,\n", "\n(40 rows)\n"),
+    ],
+    ids=["title", "settings", "padded title", "logger", "units", "notes", "padded note", "all"],
+)
+@pytest.mark.parametrize("form", ["utf-8", "utf-16", "gz"])
+def test_what_stands_around_a_table_is_said_not_read_and_written_again(above, below, behind, form, tmp_path):
+    header, rows = TABLE.split("\n", 1)
+    text = f"{above}{header}\n{below}{rows}{behind}"
+    path = tmp_path / ("t.csv.gz" if form == "gz" else "t.csv")
+    path.write_bytes(gzip.compress(text.encode()) if form == "gz" else text.encode(form))
+    dataset = ingest(Source(uri=str(path)), tmp_path / "run")
+    assert (dataset.rows, dataset.classes, dataset.feature_names) == (40, ("a", "b"), ("x", "y"))
+    assert sum("the names of the columns" in note for note in dataset.notes) == bool(above) + bool(below)
+    assert any("behind the rows" in note for note in dataset.notes) == bool(behind)
+
+
+@pytest.mark.parametrize("end", ["3\n", "\n3\n4,5,a\n", "1,2,a\n3"])
+def test_a_broken_row_at_the_end_is_no_note(end, tmp_path):
+    (tmp_path / "t.csv").write_text(TABLE + end)
+    with pytest.raises(InputError, match="has 1 field, the header has 3"):
+        ingest(Source(uri=str(tmp_path / "t.csv")), tmp_path / "run")
+
+
+def test_a_blank_line_within_the_last_value_is_part_of_it(tmp_path):
+    rows = "".join(f'"a text number {row}\n\nof two parts",{"ab"[row % 2]}\n' for row in range(40))
+    (tmp_path / "t.csv").write_text("text,label\n" + rows)
+    assert ingest(Source(uri=str(tmp_path / "t.csv"), text="text"), tmp_path / "run").rows == 40

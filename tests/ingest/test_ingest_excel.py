@@ -57,9 +57,10 @@ def column(dataset: Dataset, name: str) -> list[object]:
         ([NAMES], ()),
         ([["Pets of 2024"], [], NAMES], ("A1:D1",)),
         ([[], [None, "made by Ada"], NAMES], ()),
+        ([["Device", "A7"], ["Made", "in May"], NAMES, [None, "mm", "kg", None]], ()),
         ([["code", "Size", None, "label"], [None, "x", "z", None]], ("A1:A2", "B1:C1", "D1:D2")),
     ],
-    ids=["plain", "a title", "a note", "groups"],
+    ids=["plain", "a title", "a note", "settings and units", "groups"],
 )
 def test_the_header_is_found(above, merged, tmp_path):
     uri = book(tmp_path / "pets.xlsx", {"Pets": [*above, *rows()]}, merged)

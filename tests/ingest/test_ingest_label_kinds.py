@@ -236,10 +236,3 @@ def test_a_label_in_several_columns_says_what_to_do(columns, said, tmp_path):
 def test_a_class_in_two_spellings_alone_names_both(tmp_path):
     with pytest.raises(InputError, match=r"one class \('CO'\): 'Co' \(40\) is read as 'CO' \(80\)"):
         ingested(tmp_path, ["CO", "CO", "Co"] * 40)
-
-
-def test_a_title_above_the_header_is_named(tmp_path):
-    rows = "\n".join(f"{row},{row % 7},{'ab'[row % 2]}" for row in range(40))
-    (tmp_path / "t.csv").write_text(f"Exported by the laboratory\n\nx,y,label\n{rows}\n")
-    with pytest.raises(InputError, match=r"line 3 has 3 fields, .* remove the lines above the header"):
-        ingest(Source(uri=str(tmp_path / "t.csv")), tmp_path / "run")

@@ -608,7 +608,7 @@ def test_text_where_numbers_are_needed_is_refused(tmp_path, run):
 
 
 def test_a_named_feature_with_many_wrong_values_names_value_and_line(tmp_path, run):
-    words = ["low", "lower", "none yet", "ask"] * 5
+    words = ["low", "lower", "none yet", "ask", "late", "gone", "void"] * 3
     text = "x,y,label\n" + "".join(f"1,{n},{'ab'[n % 2]}\n" for n in range(100))
     text += "".join(f"1,{word},a\n" for word in words)
     line = refused(write(tmp_path / "c.csv", text), run, features=("x", "y"))

@@ -29,10 +29,12 @@ SURPLUS = "\0surplus"
 
 
 class FileWithoutEmptyEnd(io.RawIOBase):
-    """A text file without the rows at its end that have no value, as spreadsheets write them: `,,,` a hundred times."""
+    """A text file without its footer, and without the rows at its end that have no value, as spreadsheets write them."""
 
-    def __init__(self, file: IO[bytes], delimiter: str) -> None:
+    def __init__(self, file: IO[bytes], delimiter: str, footer: int = 0) -> None:
         self._file = file
+        self._footer = footer
+        self._kept = b""
         self._nothing = b"\r\n " + delimiter.encode()
         self._held = b""
 
@@ -42,7 +44,7 @@ class FileWithoutEmptyEnd(io.RawIOBase):
 
     def read(self, size: int = -1) -> bytes:
         """Return about `size` bytes, nothing at the end. A line without a value waits for one with a value behind it."""
-        while more := self._file.read(size):
+        while more := self._read_rows(size):
             text = self._held + more
             line_end = text.find(b"\n", len(text.rstrip(self._nothing))) + 1 or len(text)
             if not text.rstrip(self._nothing):
@@ -50,6 +52,18 @@ class FileWithoutEmptyEnd(io.RawIOBase):
             self._held = text[line_end:]
             if line_end:
                 return text[:line_end]
+        return b""
+
+    def _read_rows(self, size: int) -> bytes:
+        """Return bytes that are not of the footer, nothing at the end of the rows."""
+        while more := self._file.read(size):
+            text = self._kept + more
+            rows, self._kept = (
+                text[: len(text) - self._footer],
+                text[-self._footer :] if self._footer else b"",
+            )
+            if rows:
+                return rows
         return b""
 
 
@@ -98,7 +112,7 @@ def _stream(part: Part, dialect: Dialect, columns: Sequence[str]) -> Iterator[pa
     wanted = [*columns, *surplus]
     with open_text(part) as file:
         reader = pacsv.open_csv(
-            FileWithoutEmptyEnd(file, dialect.delimiter),
+            FileWithoutEmptyEnd(file, dialect.delimiter, dialect.footer[1]),
             read_options=pacsv.ReadOptions(
                 block_size=BLOCK,
                 skip_rows=dialect.skipped_lines + dialect.header_lines,
@@ -147,6 +161,12 @@ def _check_rows(part: Part, dialect: Dialect) -> None:
             raise part.problem(f"line {line} has {found}, the {what} has {width}", fix=fix)
 
 
+def count_lines(part: Part) -> int:
+    """Return how many lines a file has, whatever ends them."""
+    with open_text(part) as file, io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
+        return sum(1 for _ in text)
+
+
 def _check_quotes(part: Part) -> None:
     """Raise InputError when a quote is never closed: everything after it would silently become one value."""
     with open_text(part) as file:
@@ -166,7 +186,8 @@ def _read_lines(part: Part, dialect: Dialect) -> Iterator[tuple[int, list[str]]]
     """
     with open_text(part) as file, io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
         before = dialect.skipped_lines + dialect.header_lines
-        body = islice(text, before, None)
+        end = count_lines(part) - dialect.footer[0] if dialect.footer[0] else None
+        body = islice(text, before, end)
         reader = read_fields(body, dialect.delimiter, escaped=dialect.escaped, quoted=dialect.quoted)
         begins = before + 1
         with suppress(csv.Error):

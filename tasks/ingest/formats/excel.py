@@ -27,6 +27,7 @@ from tasks.ingest.source import Part
 from tasks.ingest.temporary_files import write_tabs, write_value
 from tasks.ingest.text.dialect import Dialect, describe_dialect, make_names_unique
 from tasks.ingest.text.header import has_header, join_headers
+from tasks.ingest.text.preamble import count_rows_above, count_rows_below
 
 SUFFIXES, GZIP, TYPED = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"), False, False
 
@@ -51,6 +52,7 @@ class Sheet:
         numbers: The number of each row in the sheet, from 1.
         headed: The number of the last row of the header, from 1; 0 where there is none.
         columns: The number of each column in the sheet, from 1.
+        notes: How many rows above and below the names of the columns are no samples.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Sheet:
     numbers: tuple[int, ...]
     headed: int
     columns: tuple[int, ...] = ()
+    notes: tuple[int, int] = (0, 0)
 
 
 def open_part(part: Part, as_text: frozenset[str]) -> FileReader:
@@ -73,7 +76,7 @@ def open_part(part: Part, as_text: frozenset[str]) -> FileReader:
     if part.plain_name.endswith((".xlsx", ".xlsm")):
         _check_values(part, content, sheet.name)
     names, renamed = make_names_unique(sheet.names, as_text, part, sheet.rows)
-    dialect = Dialect("utf-8", "\t", 0, 0, names, renamed=renamed)
+    dialect = Dialect("utf-8", "\t", 0, 0, names, renamed=renamed, notes=sheet.notes)
     headed = replace(dialect, header_lines=int(sheet.headed > 0))
     reader = open_written(write_tabs(part, sheet.rows), dialect, _find_code_columns(sheet))
     numbers, name = sheet.numbers, sheet.name
@@ -150,8 +153,11 @@ def _find_table(sheet: CalamineSheet, needed: frozenset[str]) -> Sheet | None:
     )
     if start is None:
         return None
+    rest = [number for number in filled if number >= start]
+    first = [[cells[number][place] for place in used] for number in rest[:_LOOKED_AT]]
+    above = 0 if start in titled else count_rows_above(first, needed)
+    start, first = rest[above], first[above:]
     names, end = [cells[start][place] for place in used], start
-    first = [[cells[number][place] for place in used] for number in filled if number >= start][:_LOOKED_AT]
     # Nobody merges cells of a row of data across columns.
     if start not in titled and not has_header(first, needed):
         names, end = [f"c{place}" for place in range(len(used))], start - 1
@@ -160,6 +166,9 @@ def _find_table(sheet: CalamineSheet, needed: frozenset[str]) -> Sheet | None:
     below = [number for number in filled if number > end]
     if not below:
         return None
+    looked_at = [[cells[number][place] for place in used] for number in below[:_LOOKED_AT]]
+    units = count_rows_below(looked_at) if end >= start else 0
+    below = below[units:]
     # A column without a name and a value belongs to the rows above the header.
     kept = [
         (place, name)
@@ -173,6 +182,7 @@ def _find_table(sheet: CalamineSheet, needed: frozenset[str]) -> Sheet | None:
         tuple(number + 1 for number in below),
         end + 1 if end >= start else 0,
         tuple(place + 1 for place, _ in kept),
+        (above, units),
     )
 
 

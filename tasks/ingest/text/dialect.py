@@ -15,8 +15,10 @@ from typing import Any
 
 from tasks.ingest.source import Part
 from tasks.ingest.text.encoding import detect_encoding
+from tasks.ingest.text.footer import find_footer
 from tasks.ingest.text.header import has_header, is_second_header, join_headers
 from tasks.ingest.text.lines import check_text, open_text, read_line_blocks
+from tasks.ingest.text.preamble import count_rows_above, count_rows_below, describe_notes
 
 # The last three are rare in text: Hive, Netezza and mainframes write them.
 DELIMITERS = ",;\t|\x01^~"
@@ -24,6 +26,8 @@ DELIMITERS = ",;\t|\x01^~"
 _ROWS = 100
 # More characters than this are not looked at: the header of a table with 100,000 columns fits in.
 _CHARACTERS = 2**22
+# A header with which most rows do not agree may be none.
+_MOST_BROKEN = 0.5
 # Characters of a word that is shown: a short one is enough to recognise.
 _SHOWN = 24
 # Renamed columns that are named one by one: more lines would hide the others.
@@ -47,6 +51,8 @@ class Dialect:
         renamed: Names that stand twice in the header, or are missing, with the names that these columns got.
         escaped: Whether a quote within quotes has a backslash before it, as MySQL and Spark write it, and is not doubled.
         quoted: Whether quotes keep a field together; where they do not, they are part of the text.
+        notes: How many rows above and below the names of the columns are no samples.
+        footer: Lines and bytes of what stands behind the rows, and its first words.
     """
 
     encoding: str
@@ -58,6 +64,8 @@ class Dialect:
     renamed: tuple[tuple[str, str], ...] = ()
     escaped: bool = False
     quoted: bool = True
+    notes: tuple[int, int] = (0, 0)
+    footer: tuple[int, int, str] = (0, 0, "")
 
     @property
     def has_header(self) -> bool:
@@ -87,11 +95,7 @@ def detect_dialect(part: Part, needed: frozenset[str]) -> Dialect:
     if skipped == len(lines):
         raise part.problem("it has no header and no rows", fix="check how the file was written")
     read = partial(_split_records, lines[skipped:], cut=cut)
-    if not delimiter:
-        # The delimiter that parts the header and the rows alike, into the most fields.
-        marks = [mark for mark in DELIMITERS if mark in lines[skipped]] or [","]
-        tabs = part.plain_name.endswith(".tsv") and "\t" in marks
-        delimiter = "\t" if tabs else max(marks, key=lambda mark: _measure_agreement(read(mark)))
+    delimiter = delimiter or _find_delimiter(part, lines[skipped], read, needed)
     escaped = _are_escaped(lines[skipped:], delimiter, read)
     quoted = not _are_quotes_text(part, delimiter)
     records = read(delimiter, escaped=escaped, quoted=quoted)
@@ -100,9 +104,13 @@ def detect_dialect(part: Part, needed: frozenset[str]) -> Dialect:
             f"its first line has a field of more than {csv.field_size_limit():,} characters",
             fix="close the quote that opens it, or check how the file was written",
         )
+    above = count_rows_above([row for row, _ in records], needed)
+    skipped += sum(count for _, count in records[:above])
+    records = records[above:]
     fields = rows = [row for row, _ in records]
     places = [f"c{place}" for place in range(len(fields[0]))]
     # The user may name a column as those of a file without a header are.
+    below = 0
     asks_for_places = not needed.isdisjoint(places) and not needed & {name.strip() for name in fields[0]}
     if commented := _read_commented_header(lines[:skipped], fields, delimiter, needed):
         header, start, header_lines = commented, skipped - 1, 1
@@ -111,13 +119,20 @@ def detect_dialect(part: Part, needed: frozenset[str]) -> Dialect:
         start, rows = skipped, fields[1:]
         if rows and is_second_header(header, rows[0], rows[1:]):
             header, header_lines = join_headers(header, rows[0]), header_lines + records[1][1]
-            rows = rows[1:]
+            rows, records = rows[1:], records[1:]
+        below = count_rows_below(rows)
+        header_lines += sum(count for _, count in records[1 : below + 1])
+        rows = rows[below:]
     else:
         header, start, header_lines = places, skipped, 0
+    notes = (above, below)
     header, surplus = _drop_surplus(header, rows)
     names, renamed = make_names_unique([name.strip() for name in header], needed, part, rows)
     encoding = part.encoding or "utf-8"
-    return Dialect(encoding, delimiter, start, header_lines, names, surplus, renamed, escaped, quoted)
+    footer = find_footer(part, delimiter, len(names)) if len(names) > 1 else (0, 0, "")
+    return Dialect(
+        encoding, delimiter, start, header_lines, names, surplus, renamed, escaped, quoted, notes, footer
+    )
 
 
 def describe_dialect(part: Part, dialect: Dialect) -> tuple[str, ...]:
@@ -133,12 +148,32 @@ def describe_dialect(part: Part, dialect: Dialect) -> tuple[str, ...]:
     if not dialect.has_header:
         last = len(dialect.names) - 1
         notes.append(f"{name} has no header: its first line is data, and its columns are named c0 to c{last}")
+    notes += describe_notes(dialect.notes, name)
+    if dialect.footer[2]:
+        notes.append(f"{name}: what stands behind the rows ('{dialect.footer[2]}') is not read")
     for old, new in dialect.renamed[:_NAMED]:
         several = f"{name} has several columns named '{old}': a later one is now '{new}'"
         notes.append(several if old else f"{name} has a column without a name: it is now '{new}'")
     if len(dialect.renamed) > _NAMED:
         notes.append(f"{name}: {len(dialect.renamed) - _NAMED:,} more columns are renamed in this way")
     return tuple(notes)
+
+
+def _find_delimiter(
+    part: Part, header: str, read: Callable[[str], list[Record]], needed: frozenset[str]
+) -> str:
+    """Return the delimiter that parts the header and the rows alike, into the most fields."""
+    marks = [mark for mark in DELIMITERS if mark in header] or [","]
+    if part.plain_name.endswith(".tsv") and "\t" in marks:
+        return "\t"
+    agreement = {mark: _measure_agreement(read(mark)) for mark in marks}
+    best = max(agreement, key=lambda mark: agreement[mark])
+    if agreement[best][0] > _MOST_BROKEN:
+        return best
+    # Below a title or the settings of a device.
+    rows = {mark: [row for row, _ in read(mark)] for mark in DELIMITERS}
+    below = {mark: len(rows[mark][-1]) for mark in rows if count_rows_above(rows[mark], needed)}
+    return max(below, key=lambda mark: below[mark], default=best)
 
 
 def _read_first_lines(part: Part) -> tuple[list[str], bool]:
@@ -223,9 +258,9 @@ def _split_records(
     before = 0
     try:
         for fields in reader:
-            if fields:
+            if fields:  # with the blank lines above it
                 found.append((fields, reader.line_num - before))
-            before = reader.line_num
+                before = reader.line_num
     except csv.Error:  # a field longer than the standard library reads
         pass
     return found[:-1] if cut and len(found) > 1 else found

@@ -14,11 +14,11 @@ from tasks.ingest.columns.numerals import MARKS
 _LEAST_ROWS = 10
 # Where values recur on average, the value of a row of data is among the others too.
 _RECURRING = 0.5
-_MISSING = MARKS | {""}
+MISSING = MARKS | {""}
 # Names have fewer words, but for the questions of a survey, beside which no other column is called as one of its numbers.
 _SENTENCE = 5
 _DIGITS = re.compile(r"\d+")
-_NUMBER = re.compile(r"\s*[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?\s*")
+NUMBER = re.compile(r"\s*[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?\s*")
 
 
 def has_header(records: Sequence[Sequence[str]], needed: frozenset[str]) -> bool:
@@ -40,12 +40,12 @@ def has_header(records: Sequence[Sequence[str]], needed: frozenset[str]) -> bool
 
 def _is_data(name: str, values: Sequence[str]) -> bool | None:
     """Return whether the first field of a column is a value like the others, None where that cannot be told."""
-    there = [value for value in values if value.strip().lower() not in _MISSING]
-    if not there or name.strip().lower() in _MISSING:
+    there = [value for value in values if value.strip().lower() not in MISSING]
+    if not there or name.strip().lower() in MISSING:
         return None
-    if all(map(_NUMBER.fullmatch, there)):
+    if all(map(NUMBER.fullmatch, there)):
         # A number may be a name: of a pixel, a year, a wavelength.
-        return None if _NUMBER.fullmatch(name) else False
+        return None if NUMBER.fullmatch(name) else False
     if len(set(there)) > _RECURRING * len(there):
         return True if _has_form_of(name, there) else None
     return name in there
@@ -63,7 +63,7 @@ def _has_form_of(name: str, values: Sequence[str]) -> bool:
 
 def _is_measured(first: Sequence[str]) -> bool:
     """Return whether a row of numbers alone is no header: names are all different, and numbers that name columns ascend."""
-    if not all(map(_NUMBER.fullmatch, first)):
+    if not all(map(NUMBER.fullmatch, first)):
         return False
     numbers = [float(name.replace(",", ".")) for name in first]
     return len(set(numbers)) < len(numbers) or (
@@ -80,7 +80,7 @@ def _is_labeled_text(columns: Sequence[tuple[str, Sequence[str]]]) -> bool:
     >>> _is_labeled_text([("rating", ["1", "2", "3"] * 10), ("What did you think of it?", texts)])
     False
     """
-    numbered = any(_NUMBER.fullmatch(name) and name in values for name, values in columns)
+    numbered = any(NUMBER.fullmatch(name) and name in values for name, values in columns)
     return numbered and any(
         len(name.split()) >= _SENTENCE
         and sum(len(value.split()) for value in values) >= _SENTENCE * len(values)
@@ -111,7 +111,7 @@ def is_second_header(first: Sequence[str], second: Sequence[str], rows: Sequence
     (False, False)
     """
     grouped = len(set(first)) < len(first) and len(first) == len(second)
-    named = len(set(second)) == len(second) and not any(map(_NUMBER.fullmatch, second))
+    named = len(set(second)) == len(second) and not any(map(NUMBER.fullmatch, second))
     alike = [row for row in rows if len(row) == len(first)]
-    measured = any(all(_NUMBER.fullmatch(value) for value in column) for column in zip(*alike, strict=True))
+    measured = any(all(NUMBER.fullmatch(value) for value in column) for column in zip(*alike, strict=True))
     return grouped and named and len(alike) >= _LEAST_ROWS and measured
