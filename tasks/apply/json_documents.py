@@ -14,7 +14,7 @@ from tasks.apply.corrected import TAKE_LABELS, SourceChanges, make_source_change
 from tasks.apply.json_tokens import Tokens, value_span
 from tasks.apply.text_files import Pieces, join_lines, write_texts
 from tasks.errors import InputError
-from tasks.ingest.formats.json import find_table_key
+from tasks.ingest.formats.json import find_table_path
 from tasks.ingest.source import Part
 from tasks.ingest.table import open_part
 from tasks.ingest.text import json_values
@@ -118,10 +118,12 @@ def _split_objects(part: Part, text: TextIO) -> Iterator[tuple[str, str]]:
         buffer += text.read()
         document, end = DECODER.raw_decode(buffer, start)
         if not buffer[end:].strip():
-            key = find_table_key(document)
-            if key is None:
+            path = find_table_path(document)
+            if path is None:
                 raise _make_form_error(part)
-            start, array = value_span(buffer, start, key)[0], True
+            for key in path:
+                start = value_span(buffer, start, key)[0]
+            array = True
     for before, written, _ in read_values(part, text, buffer, start + array, array=array):
         yield before, written
 

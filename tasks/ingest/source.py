@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, TypeVar, cast
@@ -73,6 +73,7 @@ class Part:
         archive: The archive that it lies in, if it does.
         encoding: Python's name of the encoding of its text; None where nobody named one.
         sheet: The sheet of a spreadsheet, if one is named.
+        form: The format that its first bytes say, where its name says none.
     """
 
     filesystem: Any
@@ -81,6 +82,7 @@ class Part:
     archive: "Part | None" = None
     encoding: str | None = None
     sheet: str = ""
+    form: str | None = None
 
     @property
     def local(self) -> bool:
@@ -89,8 +91,8 @@ class Part:
 
     @property
     def kind(self) -> str | None:
-        """Return the format that the file's suffix names, or None."""
-        return format_of_name(self.path)
+        """Return the format that the file's suffix names, or else its first bytes; None where neither does."""
+        return format_of_name(self.path) or self.form
 
     @property
     def compression(self) -> str:
@@ -202,6 +204,11 @@ def locate(uri: str) -> list[Part]:
     with explain_access_errors(uri):
         filesystem, path = open_address(file)
     part = Part(filesystem, path, uri, sheet=sheet)
+    if part.kind is None:
+        from tasks.ingest.contents import detect_format  # noqa: PLC0415 (builds on this module)
+
+        with explain_access_errors(uri):
+            part = replace(part, form=detect_format(part))
     if part.kind is None:
         raise _make_unreadable_error(part)
     return [part]

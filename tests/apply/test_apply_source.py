@@ -272,6 +272,11 @@ def test_json_lines_come_back_byte_for_byte(tmp_path, name):
 
 
 DOCUMENTS = {
+    "a list deep in a document": (
+        b'{"took": 3, "hits": {"n": {"a": 1}, "hits": [{"a": 1, "label": "cat"}, {"a": 2, "label": "dog"}]}, "end": [1]}',
+        {0: "dog"},
+        b'{"took": 3, "hits": {"n": {"a": 1}, "hits": [{"a": 1, "label": "dog"}, {"a": 2, "label": "dog"}]}, "end": [1]}',
+    ),
     "an array": (
         b'\xef\xbb\xbf[\n  {"a": 1.0, "label": "cat"},\n  {"a": 2, "label": "dog"} ,\n  {"a": 3e1, "label": "dog"}\n]\n',
         {1: "cat", 2: None},

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.feather as feather
 import pyarrow.parquet as pq
 import pytest
+from pyarrow import orc
 
 from tasks.errors import InputError
 from tasks.ingest import ingest, slug
@@ -408,3 +409,27 @@ def test_files_of_stata_are_read_with_the_names_of_their_values(tmp_path):
     (tmp_path / "d.dta").write_bytes((tmp_path / "d.dta").read_bytes()[:900])
     with pytest.raises(InputError, match=r"d.dta: damaged"):
         ingest(Source(uri=str(tmp_path / "d.dta"), label="health"), tmp_path / "run2")
+
+
+@pytest.mark.parametrize(
+    "name", ["part-00000", "t.parquet.gzip", "t.arrows", "t.orc", "t", "t.tab", "t.manifest", "t.book"]
+)
+def test_a_file_whose_name_does_not_say_its_format_is_told_by_its_bytes(name, tmp_path):
+    frame = pd.DataFrame({"x": np.arange(60) / 7, "label": ["cat", "dog", "eel"] * 20})
+    table, path = pa.Table.from_pandas(frame, preserve_index=False), tmp_path / name
+    if name == "t.arrows":
+        with pa.ipc.new_stream(path, table.schema) as stream:
+            stream.write_table(table)
+    elif name in ("t", "t.orc"):
+        orc.write_table(table, path)
+    elif name == "t.tab":
+        frame.to_csv(path, sep="\t", index=False)
+    elif name == "t.manifest":
+        frame.to_json(path, orient="records", lines=True)
+    elif name == "t.book":
+        frame.to_excel(tmp_path / "t.xlsx", index=False)
+        (tmp_path / "t.xlsx").rename(path)
+    else:
+        pq.write_table(table, path)
+    dataset = ingest(Source(uri=str(path)), tmp_path / "run")
+    assert pq.read_table(dataset.path)["label"].to_pylist() == frame["label"].tolist()

@@ -129,6 +129,36 @@ def test_nested_objects_are_columns_and_learned_from_only_where_nothing_else_is(
     )
 
 
+def test_what_lies_beside_the_label_in_one_object_is_learned_from(tmp_path):
+    hits = [{"_id": f"k{n}", "_score": 1.0, "_source": row} for n, row in enumerate(records())]
+    text = json.dumps({"took": 3, "hits": {"total": {"value": 60}, "hits": hits}})
+    dataset = read(text, tmp_path, label="_source.label")
+    assert {"_source.x", "_source.y0"} <= set(dataset.feature_names)
+    assert "the list under 'hits.hits' is read" in dataset.notes
+
+
+ARRAYS = [list(row.values()) for row in records()]
+NAMES = list(records()[0])
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"fields": [{"id": name, "type": "text"} for name in NAMES], "records": ARRAYS},
+        {"meta": {"view": {"columns": [{"id": 1, "name": name} for name in NAMES]}}, "data": ARRAYS},
+        {"range": "A1:C61", "values": [NAMES, *ARRAYS]},
+        [NAMES, *ARRAYS],
+        {f"-N{n}": row for n, row in enumerate(records())},
+        {"help": "?", "success": True, "result": {"fields": [{"id": "x"}], "records": records()}},
+    ],
+    ids=["named beside", "named deep", "a header", "arrays", "by keys", "deep"],
+)
+def test_arrays_with_names_and_tables_within_a_document_are_read(document, tmp_path):
+    dataset = read(json.dumps(document), tmp_path)
+    assert labels_of(dataset) == [row["label"] for row in records()]
+    assert dataset.feature_names == ("x", "y0")
+
+
 TEXTS = [
     f"a review of {word} that is as long as those of people are {n}" for n in range(10) for word in "abcdef"
 ]

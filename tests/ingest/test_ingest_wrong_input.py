@@ -108,7 +108,7 @@ def test_files_of_one_class_each_say_what_to_do(tmp_path, run):
 
 
 def test_an_unknown_suffix_lists_the_known_ones(tmp_path, run):
-    line = refused(write(tmp_path / "cats.docx", "PK"), run)
+    line = refused(write(tmp_path / "cats.docx", "cats"), run)
     assert "unknown file type '.docx'" in line
     assert ".csv" in line
 

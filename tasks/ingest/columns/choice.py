@@ -169,11 +169,11 @@ def _survey_features(table: SourceTable, features: tuple[str, ...]) -> TableColu
 def _choose_default(table: SourceTable, taken: set[str]) -> ContentChoice:
     """Return what the model sees where nobody says.
 
-    What lies within objects, such as metadata, is left out, unless there is nothing else or the only texts are there.
+    What lies within objects, such as metadata, is left out, unless there is nothing else, the only texts are there, or it lies
+    beside the label in one object.
     """
-    nested = {
-        field.name for field in table.schema if NESTED.items() <= (field.metadata or {}).items()
-    } - taken
+    inside = {field.name for field in table.schema if NESTED.items() <= (field.metadata or {}).items()}
+    nested = inside - taken
     others = [field for field in table.schema if field.name not in taken | nested]
     if not nested or all(_IDENTIFIES.fullmatch(field.name) for field in others):
         return _choose_columns(table, taken)
@@ -183,7 +183,15 @@ def _choose_default(table: SourceTable, taken: set[str]) -> ContentChoice:
         return _choose_columns(table, taken)
     if not _has_content(choice) and _has_content(whole := _choose_columns(table, taken)):
         return whole
+    beside = {name for name in nested if _name_object(name) in set(map(_name_object, inside & taken))}
+    if beside and not _has_content(choice):
+        nested -= beside
+        choice = _choose_columns(table, taken | nested)
     return replace(choice, left_out={**choice.left_out, **dict.fromkeys(sorted(nested), "part of an object")})
+
+
+def _name_object(column: str) -> str:
+    return column.rpartition(".")[0]
 
 
 def _has_content(choice: ContentChoice) -> bool:

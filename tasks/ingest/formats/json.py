@@ -6,7 +6,7 @@ A document is an object with one list of objects in it, or what pandas writes: b
 import io
 import json
 from collections.abc import Iterator, Sequence
-from itertools import chain, islice
+from itertools import chain, islice, zip_longest
 from typing import Any
 
 from tasks.errors import list_names
@@ -21,6 +21,10 @@ from tasks.ingest.text.lines import check_text, open_text
 
 SUFFIXES, GZIP, TYPED = (".json",), True, True
 
+# What names a column in an object that describes it.
+_NAMES = ("name", "id", "title", "field", "fieldName", "label")
+# Objects under names of their own are rows where there are so many.
+_LEAST_ROWS = 10
 # Where a document has several lists of objects, one that is called so is the table.
 _TABLES = ("data", "records", "rows", "items", "samples", "examples", "instances")
 
@@ -80,7 +84,10 @@ def _find_rows(
 ) -> tuple[Iterator[Any], tuple[str, ...]]:
     """Return the rows of what the file holds, and what there is to say about it."""
     if array and first and isinstance(first[0], list):
-        raise part.problem("an array of arrays has no names of columns", fix=LISTED)
+        rows = _name_values({}, [*first, *rest])
+        if rows is None:
+            raise part.problem("an array of arrays has no names of columns", fix=LISTED)
+        return rows, ()
     if array or len(first) > 1:
         return chain(first, rest), ()
     document = first[0] if first else None
@@ -95,29 +102,43 @@ def _find_document_rows(part: Part, document: dict[str, Any]) -> tuple[Iterator[
             "a COCO file of object detection: boxes have no label that can be swept",
             fix="cut the objects out, one image each, and sweep the folder of them",
         )
+    columns, data = document.get("columns"), document.get("data")
+    if isinstance(columns, list) and isinstance(data, list) and not any(isinstance(c, dict) for c in columns):
+        return _read_split(part, columns, data), ()
+    arrays = [value for value in document.values() if _are_arrays(value)]
+    named_values = _name_values(document, arrays[0]) if len(arrays) == 1 else None
+    if named_values is not None:
+        return named_values, ()
     lists = _find_lists(document)
-    named = find_table_key(document)
-    if named is not None:
-        return iter(lists[named]), (f"the list under '{named}' is read",)
+    rows = None if lists else _read_pandas(document)
+    path = find_table_path(document)
+    if rows is None and path is not None:
+        for name in path:
+            document = document[name]
+        return iter(document), (f"the list under '{'.'.join(path)}' is read",)
     if len(lists) > 1:
         raise part.problem(
             f"holds several lists of objects ({list_names(list(lists))})",
             fix="write the one to be swept as an array",
         )
-    columns, data = document.get("columns"), document.get("data")
-    if isinstance(columns, list) and isinstance(data, list):
-        return _read_split(part, columns, data), ()
-    rows = _read_pandas(document)
     if rows is None:
         raise part.problem("holds one object, which is no table", fix=LISTED)
     return rows, ()
 
 
-def find_table_key(document: dict[str, Any]) -> str | None:
-    """Return the key of the list of objects that is the table of a document, None where no single one is."""
+def find_table_path(document: dict[str, Any]) -> tuple[str, ...] | None:
+    """Return the keys that lead to the list of objects that is the table of a document, None where no single one is.
+
+    >>> find_table_path({"took": 3, "hits": {"total": 1, "hits": [{"x": 1}]}}), find_table_path({"train": [{}], "test": [{}]})
+    (('hits', 'hits'), None)
+    """
     lists = _find_lists(document)
     named = [name for name in lists if name in _TABLES] if len(lists) > 1 else list(lists)
-    return named[0] if len(named) == 1 else None
+    if lists:
+        return (named[0],) if len(named) == 1 else None
+    objects = ((name, value) for name, value in document.items() if isinstance(value, dict))
+    inner = [(name, *path) for name, value in objects if (path := find_table_path(value))]
+    return inner[0] if len(inner) == 1 else None
 
 
 def _find_lists(document: dict[str, Any]) -> dict[str, Any]:
@@ -144,10 +165,56 @@ def _read_pandas(document: dict[str, Any]) -> Iterator[dict[str, Any]] | None:
         return iter(())
     if all(isinstance(value, list) for value in values) and len({len(value) for value in values}) == 1:
         return (dict(zip(document, row, strict=True)) for row in zip(*values, strict=True))
-    if not all(isinstance(value, dict) for value in values):
-        return None
+    return _read_objects(document) if all(isinstance(value, dict) for value in values) else None
+
+
+def _read_objects(document: dict[str, dict[str, Any]]) -> Iterator[dict[str, Any]] | None:
+    """Return the rows of a document of objects: one for each column, or one for each row; None where it is neither."""
+    values = list(document.values())
     keys = [list(value) for value in values]
-    # By columns, the inner names are row numbers, and the same in every column; by index, the outer ones are.
-    if all(key.isdecimal() for key in keys[0]) and all(key == keys[0] for key in keys):
+    same = all(key == keys[0] for key in keys)
+    # By columns, the inner names are those of rows, and the same in every column; by index, the outer ones are.
+    if same and (all(key.isdecimal() for key in keys[0]) or len(keys[0]) > len(values)):
         return ({name: document[name][row] for name in document} for row in keys[0])
-    return iter(values) if all(key.isdecimal() for key in document) else None
+    if all(key.isdecimal() for key in document):
+        return iter(values)
+    known = set(keys[0])
+    if len(values) < _LEAST_ROWS or not all(known & value.keys() for value in values):
+        return None
+    return ({"key": name, **value} for name, value in document.items())
+
+
+def _are_arrays(value: Any) -> bool:  # noqa: ANN401 (any value of JSON)
+    return isinstance(value, list) and bool(value) and all(isinstance(item, list) for item in value)
+
+
+def _name_values(document: dict[str, Any], arrays: list[list[Any]]) -> Iterator[dict[str, Any]] | None:
+    """Return the rows of arrays whose columns a list of the document or the first array names, None where none does.
+
+    Open data portals write the names as objects, at some depth; spreadsheets on the web leave out empty cells at the end.
+    """
+    if not all(isinstance(row, list) for row in arrays):
+        return None
+    width = max(map(len, arrays))
+    names = next((found for found in _list_names(document) if len(found) == width), None)
+    if names is None and len(arrays) > _LEAST_ROWS and all(isinstance(name, str) for name in arrays[0]):
+        # A row of texts is a header where some column has no text below it.
+        below = zip(*(row for row in arrays[1:] if len(row) == width), strict=True)
+        if len(arrays[0]) == width and any(not any(isinstance(v, str) for v in column) for column in below):
+            names, arrays = arrays[0], arrays[1:]
+    if names is None or len(set(names)) < len(names):
+        return None
+    return (dict(zip_longest(names, row)) for row in arrays)
+
+
+def _list_names(value: Any) -> Iterator[list[str]]:  # noqa: ANN401 (any value of JSON)
+    """Yield each list of names, at any depth."""
+    if isinstance(value, dict):
+        for inner in value.values():
+            yield from _list_names(inner)
+    elif isinstance(value, list) and value and all(isinstance(item, str) for item in value):
+        yield value
+    elif isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+        for key in _NAMES:
+            if all(isinstance(item.get(key), str) for item in value):
+                yield [item[key] for item in value]

@@ -80,11 +80,21 @@ def check_text(part: Part, expected: str, *, any_encoding: bool = False) -> byte
         raise part.problem(
             "UTF-16 text at byte 0, line 1", fix="save it as UTF-8, or name its encoding with --encoding"
         )
-    # A binary file has other control characters too.
-    stray = any_encoding and _CONTROL.isdisjoint(head) and head.count(0) <= _STRAY * len(head)
-    if describe_bytes(head) or (b"\x00" in head and not stray):
+    if describe_bytes(head) or not is_plain_text(head, strays=any_encoding):
         raise make_format_error(part, expected, head)
     return head
+
+
+def is_plain_text(head: bytes, *, strays: bool = True) -> bool:
+    r"""Return whether a file that begins so is text, with a few NULs where strays are allowed.
+
+    >>> is_plain_text(b"x,label"), is_plain_text(b"\x00\x01\x02"), is_plain_text("x,label".encode("utf-16"))
+    (True, False, True)
+    """
+    if b"\x00" not in head or detect_wide_encoding(head) is not None:
+        return True
+    # A binary file has other control characters too.
+    return strays and _CONTROL.isdisjoint(head) and head.count(0) <= _STRAY * len(head)
 
 
 def detect_wide_encoding(head: bytes) -> str | None:

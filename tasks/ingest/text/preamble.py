@@ -35,9 +35,7 @@ def count_rows_above(rows: Sequence[Sequence[str]], needed: frozenset[str]) -> i
         return 0
     for place, row in enumerate(rows[:_MOST_ABOVE]):
         filled = sum(bool(value.strip()) for value in row)
-        if needed & {value.strip() for value in row} or (
-            len(row) == width and filled > max(1, width / 2 - 1)
-        ):
+        if needed & {value.strip() for value in row} or (len(row) == width and filled > width / 2):
             return place if place == 0 or has_header(rows[place:], needed) else 0
     return 0
 
@@ -48,6 +46,8 @@ def count_rows_below(rows: Sequence[Sequence[str]]) -> int:
     >>> table = [[f"{n}", "2.5", "ab"[n % 2]] for n in range(20)]
     >>> count_rows_below([["mm", "[-]", ""], *table]), count_rows_below([["NA", "?", "a"], *table]), count_rows_below(table)
     (1, 0, 0)
+    >>> count_rows_below([["c", "c", "d"], ["", "", "class"], *table])
+    2
     """
     body = [row for row in rows[_MOST_BELOW:] if rows and len(row) == len(rows[0])]
     if len(body) < _LEAST_ROWS:
@@ -56,13 +56,17 @@ def count_rows_below(rows: Sequence[Sequence[str]]) -> int:
     there = [{value for value in column if value.lower() not in MISSING} for column in columns]
     measured = [bool(values) and all(map(NUMBER.fullmatch, values)) for values in there]
     for place, row in enumerate(rows[:_MOST_BELOW]):
-        if len(row) != len(columns) or not _are_words(row, there, measured):
+        if len(row) != len(columns) or not _are_words(row, there, measured, least=1 if place == 0 else 0):
             return place
     return _MOST_BELOW
 
 
-def _are_words(row: Sequence[str], there: Sequence[set[str]], measured: Sequence[bool]) -> bool:
-    """Return whether a row has words where all others have numbers, and no value that another row has."""
+def _are_words(row: Sequence[str], there: Sequence[set[str]], measured: Sequence[bool], least: int) -> bool:
+    """Return whether a row has words where all others have numbers, and no value that another row has.
+
+    Args:
+        least: 1 where half of the numbers or more have to be words, 0 where nothing may stand in their place.
+    """
     cells = [value.strip() for value in row]
     words = [
         value
@@ -71,7 +75,7 @@ def _are_words(row: Sequence[str], there: Sequence[set[str]], measured: Sequence
     ]
     return (
         sum(measured) > 1
-        and 2 * len(words) >= sum(measured)
+        and 2 * len(words) >= least * sum(measured)
         and not any(map(NUMBER.fullmatch, words))
         and not any(value in values for value, values in zip(cells, there, strict=True))
     )
