@@ -147,6 +147,8 @@ def _open_with_defaults(source: Source) -> tuple[Source, SourceTable, tuple[str,
     if source.image and source.image not in texts and not table.untyped:  # arrays of images keep their shape
         table = reopen(frozenset(texts | {source.image}))
     if image := find_image(source, table):
+        if image == source.id:  # a column has one role
+            found["id"], source = None, source.model_copy(update={"id": None})
         found["image"], source = image, _name_image(source, image)
     said = {"label": "is the label", "id": "identifies the samples", "image": "has the images"}
     notes = tuple(

@@ -193,6 +193,19 @@ def test_rare_delimiters_are_found(delimiter, tmp_path):
     assert labels_of(ingested(tmp_path / "t.csv")) == CLASSES
 
 
+def test_parse_trees_do_not_stand_for_the_other_text_of_a_pair(tmp_path):
+    draw = np.random.default_rng(0)
+    rows = []
+    for number in range(120):
+        first, second = (" ".join(draw.choice([f"w{n}" for n in range(90)], 9)) for _ in "ab")
+        trees = {f"{name}_parse": f"(ROOT (NP {text}))" for name, text in (("one", first), ("two", second))}
+        marks = {"one_binary": f"( {first} )", "label": "yn"[number % 2]}
+        rows.append({"one": first, **marks, "one_parse": trees["one_parse"], "two": second, **trees})
+    pd.DataFrame(rows).to_json(tmp_path / "pairs.jsonl", orient="records", lines=True)
+    dataset = ingest(Source(uri=str(tmp_path / "pairs.jsonl")), tmp_path / "run")
+    assert [column.name for column in dataset.columns] == ["one", "two"]
+
+
 def test_two_texts_of_a_pair_are_both_learned_from(tmp_path):
     frame = pd.DataFrame({"question1": TEXTS, "question2": TEXTS[::-1], "label": CLASSES})
     frame.to_csv(tmp_path / "t.csv", index=False)

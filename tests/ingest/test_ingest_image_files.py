@@ -136,6 +136,19 @@ def test_a_column_of_paths_has_the_images_when_they_are_there(tmp_path):
     assert "column 'pic' has the images; --image names another" in dataset.notes
 
 
+@pytest.mark.parametrize("column", ["id", "file"])
+def test_names_without_their_endings_have_the_images_that_are_there(column, tmp_path):
+    (tmp_path / "pets" / "train").mkdir(parents=True)
+    for number in range(24):
+        Image.fromarray(PIXELS[number % 4]).save(tmp_path / "pets" / "train" / f"p{number:03}.png")
+    rows = "".join(f"p{number:03},{'ab'[number % 2]}\n" for number in range(24))
+    (tmp_path / "pets" / "labels.csv").write_text(f"{column},breed\n{rows}")
+    for source in (tmp_path / "pets" / "labels.csv", tmp_path / "pets"):
+        dataset = ingest(Source(uri=str(source), label="breed"), tmp_path / "run")
+        assert (dataset.payload, dataset.rows) == ("image", 24)
+        assert f"column '{column}' has the images; --image names another" in dataset.notes
+
+
 @pytest.mark.parametrize("before", ["/home/bob/", "C:\\bob\\", "\\\\server\\share\\"])
 def test_paths_of_another_machine_are_read_by_their_ends(before, tmp_path):
     write_images(tmp_path / "pics")

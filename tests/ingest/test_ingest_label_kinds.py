@@ -220,6 +220,11 @@ def test_vectors_are_no_classes(tmp_path):
         ({"MEL": [1, 0, 0] * 20, "NV": [0, 1, 0] * 20, "BCC": [0, 0, 1] * 20}, r"idxmax\(axis=1\)"),
         ({"p_cat": [0.2, 0.7] * 30, "p_dog": [0.8, 0.3] * 30}, "sum to 1 in each row"),
         ({"class_a": [0, 1] * 30, "class_b": [1, 0] * 30}, "sum to 1 in each row"),
+        (
+            {"is_a": ["Yes", "No"] * 30, "is_b": ["No", "Yes"] * 30},
+            r"say 'Yes' once in each row.*eq\('Yes'\)",
+        ),
+        ({"cat": ["x", ""] * 30, "dog": ["", "x"] * 30}, "say 'x' once in each row"),
         ({"ann_1": ["a", "b"] * 30, "ann_2": ["b", "a"] * 30}, "--raters ann_1,ann_2"),
         (
             {"label_ann": ["a", "b"] * 30, "label_bob": ["b", "", "a", ""] * 15},

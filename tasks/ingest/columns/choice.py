@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from tasks.errors import InputError, list_names, suggest_name
 from tasks.ingest.columns.dates import is_date
-from tasks.ingest.columns.kinds import TableColumns, survey_default, survey_named
+from tasks.ingest.columns.kinds import TableColumns, drop_marked_copies, survey_default, survey_named
 from tasks.ingest.columns.label_hints import suggest_label
 from tasks.ingest.columns.types import NESTED, is_embedding, is_image, is_list, is_numeric
 from tasks.ingest.images.decode import holds_images
@@ -217,7 +217,8 @@ def _choose_columns(table: SourceTable, taken: set[str]) -> ContentChoice:
     if found:
         return _choose_single_content(table, found, images, numbers)
     survey = survey_default(table, names)
-    prose = (survey.prose if survey.used else survey.prose + survey.phrases)[:MOST_TEXTS]
+    prose = survey.prose if survey.used else survey.prose + survey.phrases
+    prose = (drop_marked_copies(table, prose) if len(prose) > MOST_TEXTS else prose)[:MOST_TEXTS]
     if len(prose) == 1 and not numbers:
         titles = (Column(name=name, kind="text") for name in survey.phrases)
         return ContentChoice("text", prose, aside=(*survey.used, *titles))

@@ -1,6 +1,7 @@
 """The label, the id and the images where nobody named them: taken only where one column is obvious, and always said."""
 
 import json
+import re
 import shlex
 from collections.abc import Collection, Sequence
 from itertools import islice
@@ -31,6 +32,7 @@ _LEAST_IDS, _LONGEST_ID = 20, 64
 # Of so many columns the first rows are looked at together: ids come first.
 _TRIED = 20
 ID_NAMES = ("sample_id", "id")
+_STEM = re.compile(r"[\w.-]{1,100}")
 
 
 def find_label(source: Source, table: SourceTable) -> str | None:
@@ -113,6 +115,9 @@ def find_image(source: Source, table: SourceTable) -> str | None:
     if list_content_options(source) or any(is_image(kind) or is_embedding(kind) for kind in kinds):
         return None
     found = [name for name in free if _is_image_names(table, name)]
+    if not found and table.readers[0].part.local:
+        ids = [source.id] if source.id else []
+        found = [name for name in [*ids, *_list_free_columns(source, table)] if _is_image_stems(table, name)]
     return found[0] if len(found) == 1 else None
 
 
@@ -164,6 +169,15 @@ def _is_image_names(table: SourceTable, name: str) -> bool:
         isinstance(file, bytes)
         for file in find_image_files(table, name).read(pa.array(read_first_texts(table, name)), 0)
     )
+
+
+def _is_image_stems(table: SourceTable, name: str) -> bool:
+    """Return whether the first values of a column are names of image files but for their endings, as in many competitions."""
+    stems = read_first_texts(table, name)
+    if len(set(stems)) < len(stems) or not all(map(_STEM.fullmatch, stems)) or len(stems) < _LEAST_IDS:
+        return False
+    files = find_image_files(table, name).read(pa.array(stems), 0)
+    return 2 * sum(isinstance(file, bytes) for file in files) > len(stems)
 
 
 def _measure_without_id(table: SourceTable, name: str, label: str | None) -> float:

@@ -6,6 +6,7 @@ value that enough rows share: a column of text in which
 nearly every value is another one (names, ids, sentences) has none, and is left out with a reason.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -44,6 +45,8 @@ _OWN = "nearly every value is different"
 _PROSE = 40
 # Scripts without blanks between words, and Hangul, say in one character what others say in two: so Twitter counts them.
 _DENSE = r"\p{Han}|\p{Hiragana}|\p{Katakana}|\p{Hangul}|\p{Thai}|\p{Lao}|\p{Khmer}|\p{Myanmar}"
+# Of so many texts the marks of a tree (some sixty) are fewer than the words that a longer text adds to a shorter one.
+_MARKED = 100
 
 
 @dataclass(frozen=True)
@@ -222,3 +225,22 @@ def _make_number_error(table: SourceTable, name: str) -> InputError:
             )
         row += batch.num_rows
     return table.problem(f"column '{name}' writes its numbers in several ways", fix="write them in one way")
+
+
+def drop_marked_copies(table: SourceTable, texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Return texts without those that are another one with marks in it, such as the parse trees of sentences."""
+    batch = next(table.scan(list(texts), _MARKED))
+    words = {
+        name: [set(re.findall(r"\w+", value or "")) for value in batch.column(name)[:_MARKED].to_pylist()]
+        for name in texts
+    }
+    kept: list[str] = []
+    for name in sorted(texts, key=lambda name: sum(map(len, words[name]))):
+        pairs = [list(zip(words[other], words[name], strict=True)) for other in kept]
+        if not any(
+            all(few <= many for few, many in each)
+            and len(set().union(*(many - few for few, many in each))) <= batch.num_rows
+            for each in pairs
+        ):
+            kept.append(name)
+    return tuple(name for name in texts if name in kept)

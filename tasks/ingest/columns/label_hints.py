@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tasks.arrays import Array
 from tasks.errors import find_close_name, list_names
 from tasks.ingest.columns.types import has_text, is_embedding, is_list, is_numeric
 from tasks.ingest.columns.values import convert_to_floats, convert_to_text
@@ -31,6 +32,8 @@ LABEL_NAMES = (
 _SUM = 0.02
 # A class has a sample in each of the five folds of the default, on average.
 _ROWS_PER_CLASS = 5
+# What people write in the column of a class that is meant, and in those of the others, if anything.
+_YES, _NO = {"yes", "y", "x", "\u2713", "\u2714", "true"}, {"no", "n", "-", "", "\u2717", "\u2718", "false"}
 # More values than this are no classes of raters.
 _MOST_CLASSES = 50
 # Columns that a message proposes.
@@ -48,17 +51,19 @@ def suggest_label(table: SourceTable, free: Sequence[str] | None = None, name: s
     batch = next(table.scan(table.schema.names, LOOK), None)
     if batch is None or not batch.num_rows:
         return None
-    shares, raters = _find_shares(batch), _find_raters(batch) if name else []
+    (shares, yes), raters = _find_shares(batch), _find_raters(batch) if name else []
     if raters and not set(raters) <= set(shares):
         return f"if several people gave the labels, name them with --raters {','.join(raters)}; else name one with --label"
     meant = find_close_name(name, free)
     if meant is not None and has_classes(table, meant):
         return f"did you mean '{meant}'? Name it with --label"
     if shares:
-        return (
-            f"the columns {list_names(shares)} sum to 1 in each row, a share for each class: write a column of the largest one's "
-            f"name (df[[{', '.join(map(repr, shares[:3]))}{', …' if len(shares) > 3 else ''}]].idxmax(axis=1) in pandas)"
-        )
+        frame = f"df[[{', '.join(map(repr, shares[:3]))}{', …' if len(shares) > 3 else ''}]]"
+        if yes:
+            what, which, frame = f"say {yes!r} once in each row", "that one's", f"{frame}.eq({yes!r})"
+        else:
+            what, which = "sum to 1 in each row, a share for each class", "the largest one's"
+        return f"the columns {list_names(shares)} {what}: write a column of {which} name ({frame}.idxmax(axis=1) in pandas)"
     known = {word for names in LABEL_NAMES for word in names}
     named = (each for each in free if known.intersection(split_words(each).split()))
     edges = (each for each in (table.schema.names[-1], table.schema.names[0]) if each in free)
@@ -96,22 +101,32 @@ def has_classes(table: SourceTable, name: str) -> bool:
     return 2 <= len(seen) <= max(2, rows // _ROWS_PER_CLASS) and len(seen) < rows
 
 
-def _find_shares(batch: pa.RecordBatch) -> list[str]:
-    """Return the neighbouring columns of numbers from 0 to 1 that sum to 1 in each row."""
+def _find_shares(batch: pa.RecordBatch) -> tuple[list[str], str]:
+    """Return the neighbouring columns of numbers from 0 to 1 that sum to 1 in each row, or the word that one of them says."""
     run: list[str] = []
-    total = np.zeros(batch.num_rows)
+    word, total = "", np.zeros(batch.num_rows)
     for name in [*batch.schema.names, None]:
-        values = None
-        if name is not None and is_numeric(batch.schema.field(name).type):
-            values = convert_to_floats(batch.column(name), pa.float64())
-        if values is None or not ((values >= 0) & (values <= 1)).all():
+        values, said = _read_shares(batch.column(name)) if name is not None else (None, "")
+        if values is None or (run and said != word) or not ((values >= 0) & (values <= 1)).all():
             if len(run) > 1 and (np.abs(total - 1) <= _SUM).all():
-                return run
+                return run, word
             run, total = [], np.zeros(batch.num_rows)
-        elif name is not None:
-            run.append(name)
-            total = total + values
-    return []
+        if name is not None and values is not None and ((values >= 0) & (values <= 1)).all():
+            run, word, total = [*run, name], said, total + values
+    return [], ""
+
+
+def _read_shares(column: pa.Array) -> tuple[Array | None, str]:
+    """Return the numbers of a column, or where it says its yes, and the word for it; None where it does neither."""
+    if is_numeric(column.type):
+        return convert_to_floats(column, pa.float64()), ""
+    words = set(column.drop_null().to_pylist()) if pa.types.is_string(column.type) else set()
+    yes = next((word for word in words if word.strip().lower() in _YES), "")
+    if not yes or not {word.strip().lower() for word in words - {yes}} <= _NO:
+        return None, ""
+    return pc.fill_null(pc.equal(column, yes), fill_value=False).cast(pa.float64()).to_numpy(
+        zero_copy_only=False
+    ), yes
 
 
 def _find_raters(batch: pa.RecordBatch) -> list[str]:

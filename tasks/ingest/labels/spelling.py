@@ -1,9 +1,11 @@
 """Names of classes that are written in several ways, or like a missing value."""
 
+import html
 import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from typing import Literal
 
 from tasks.ingest.columns.numerals import MARKS
 
@@ -34,17 +36,23 @@ _LETTERS = 2
 def plain_name(label: str) -> str:
     """Return a name without what people write in several ways: blanks, accents, capitals in words, a full stop behind it.
 
-    Characters that nobody sees, such as blanks of no width, are left out, and `_` and `-` between words are blanks.
+    Characters that nobody sees, such as blanks of no width, are left out, and `_` and `-` between words are blanks. Letters of
+    full width and signs as web pages write them (`&amp;`) are those that they stand for.
 
     >>> plain_name(" Yes. "), plain_name("a"), plain_name("A"), plain_name("cafe\u0301") == plain_name("CAF\u00c9")
     ('yes', 'a', 'A', True)
     >>> plain_name("New_York\u200b"), plain_name("C-"), plain_name("x -1"), plain_name("\u2764\ufe0f") == plain_name("\u2764")
     ('new york', 'C-', 'x -1', True)
+    >>> plain_name("\uff11"), plain_name("R&amp;D") == plain_name("R&D"), plain_name("\u2460") == plain_name("1")
+    ('1', True, False)
     """
+    label = html.unescape(label) if "&" in label else label
+    # A sign alone is a class of its own, but for a digit.
+    form: Literal["NFC", "NFKC"] = "NFKC" if len(label) > 1 or label.isdecimal() else "NFC"
     seen = "".join(
         letter for letter in label if unicodedata.category(letter) != "Cf" and letter not in _COLOURED
     )
-    name = _BETWEEN_WORDS.sub(" ", " ".join(unicodedata.normalize("NFC", seen).split()))
+    name = _BETWEEN_WORDS.sub(" ", " ".join(unicodedata.normalize(form, seen).split()))
     name = name.removesuffix(".") or name
     return name.casefold() if sum(map(str.isalnum, name)) >= _LETTERS else name
 
