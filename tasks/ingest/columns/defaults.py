@@ -116,8 +116,10 @@ def find_image(source: Source, table: SourceTable) -> str | None:
         return None
     found = [name for name in free if _is_image_names(table, name)]
     if not found and table.readers[0].part.local:
-        ids = [source.id] if source.id else []
-        found = [name for name in [*ids, *_list_free_columns(source, table)] if _is_image_stems(table, name)]
+        free = [
+            name for name in table.schema.names if name == source.id or name not in list_named_columns(source)
+        ]
+        found = [name for name in free if _is_image_stems(table, name)]
     return found[0] if len(found) == 1 else None
 
 
