@@ -10,7 +10,6 @@ _BEGINNINGS = {
     b"ARROW1": "arrow",
     b"\xff\xff\xff\xff": "arrow",
     b"ORC": "orc",
-    b"\xd0\xcf\x11\xe0": "excel",
 }
 # Bytes of a text that are looked at: a table has several lines.
 _LOOKED_AT = 4096

@@ -146,11 +146,14 @@ def _other_formats() -> Iterator[Nasty]:
         ("data.jsonl",),
     )
     yield Nasty("pq: good", table_file("data.parquet"), None)
+    beginnings = {"pkl": b"\x80\x04\x95", "h5": b"\x89HDF\r\n\x1a\n", "doc": b"\xd0\xcf\x11\xe0"}
     for suffix in ("xlsx", "pkl", "npy", "h5", "doc"):
+        content = beginnings[suffix] + bytes(64) if suffix in beginnings else csv_text()
         yield Nasty(
-            f"{suffix}: of no format that is read", bytes_file(f"data.{suffix}", csv_text()), (f".{suffix}",)
+            f"{suffix}: of no format that is read", bytes_file(f"data.{suffix}", content), (f".{suffix}",)
         )
-    yield Nasty("no suffix at all", bytes_file("data", csv_text()), ("suffix",))
+    yield Nasty("no suffix at all, binary", bytes_file("data", bytes(64) + b"\1\2"), ("suffix",))
+    yield Nasty("no suffix at all", bytes_file("data", csv_text()))
 
 
 def _bombs() -> Iterator[Nasty]:
