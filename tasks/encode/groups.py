@@ -1,5 +1,6 @@
 """Which samples of a run belong together, found before the folds are dealt: by the user's column, or because they are copies."""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -92,8 +93,12 @@ def _unite(sets: list[Array], n: int) -> Array:
 
 def save_neighbours(found: Neighbours, final: Path) -> None:
     """Write the nearest of the neighbours, for whoever asks next."""
-    with open_atomically(final) as path, path.open("wb") as file:
-        np.savez(file, distance=found.distance[:, :NEIGHBOURS], index=found.index[:, :NEIGHBOURS])
+    held = (
+        io.BytesIO()
+    )  # on a full disk numpy's own file would be closed again later, with a traceback beside the one line
+    np.savez(held, distance=found.distance[:, :NEIGHBOURS], index=found.index[:, :NEIGHBOURS])
+    with open_atomically(final) as path:
+        path.write_bytes(held.getvalue())
 
 
 def load_neighbours(path: Path) -> Neighbours | None:

@@ -37,6 +37,7 @@ class Trial:
         done: What was done last.
         ended: How the struck program ended: survived, refused (one line), killed, or what is wrong with its end.
         kept: Finished steps at each strike that came before the end.
+        said: What that program said on standard error.
         late: Strikes that came after it.
         lost: What was wrong in the end; empty where all is well.
     """
@@ -52,7 +53,7 @@ class Trial:
         self.patience = max(PATIENCE, TIMES_AS_LONG * reference.seconds)
         self.programs: list[Program | SubmittedRun] = []
         self.acknowledged: set[str] = set()
-        self.done, self.ended, self.late = "", "", 0
+        self.done, self.ended, self.said, self.late = "", "", "", 0
         self.kept: list[int] = []
         self.lost: list[str] = []
 
@@ -68,7 +69,8 @@ class Trial:
             self._clear()
         wrong = [*([] if self.ended in ALLOWED else [self.ended]), *self.lost]
         counts = {"kept": self.kept, "late": self.late, "lost": self.lost, "wrong": wrong}
-        return {"way": self.way, "stage": self.stage, "done": self.done, "ended": self.ended, **counts}
+        about = {"done": self.done, "ended": self.ended, "said": self.said}
+        return {"way": self.way, "stage": self.stage, **about, **counts}
 
     def _prepare(self) -> None:
         """Make what the program begins with; of an application the decisions too."""
@@ -152,14 +154,14 @@ class Trial:
                 self._decide(wait_for_address(second))
                 second.process.terminate()
             if (ended := second.end(self.patience)) not in ALLOWED:
-                self.ended = f"second: {ended}"
+                self.ended, self.said = f"second: {ended}", second.read_errors()
                 return
         else:
             self.done = self._harm(program)
         if self.stage == "review" and not program.has_ended():
             self._decide(host or wait_for_address(program))
             program.process.terminate()
-        self.ended = program.end(self.patience)
+        self.ended, self.said = program.end(self.patience), program.read_errors()
 
     def _harm(self, program: Program) -> str:
         """Do what the trial is for; return what was done."""
