@@ -43,7 +43,7 @@ def clean_labels(parameters: CleanParameters) -> Cleaned | State[object]:
 
 
 def _clean(parameters: CleanParameters) -> Cleaned | State[object]:
-    parameters = parameters.with_results(
+    parameters = parameters.replace_results(
         choose_worker_results(parameters.results_as_named, get_run_logger().info)
     )
     if parameters.wait_for_review and (cleaned := _find_finished_before(parameters.out)):
@@ -51,15 +51,15 @@ def _clean(parameters: CleanParameters) -> Cleaned | State[object]:
     ask_server(lambda: tag_flow_run(f"dataset:{parameters.data_set}"))
     with add_watcher(FlowRunWatcher(parameters.data_set)):
         cleaned = sweep(parameters, claim_folder)
-    ask_server(lambda: publish_artifacts(cleaned.folder, cleaned.headline(), parameters.results))
+    ask_server(lambda: publish_artifacts(cleaned.folder, cleaned.write_headline(), parameters.results))
     if not cleaned.unchanged:
         announce_flagged(cleaned, parameters.results)
     check_noise(cleaned, parameters.max_noise)
     if cleaned.unchanged:
-        return Completed(name="Unchanged", message=cleaned.headline().splitlines()[0], data=cleaned)
+        return Completed(name="Unchanged", message=cleaned.write_headline().splitlines()[0], data=cleaned)
     if parameters.wait_for_review and cleaned.queued:
         return _wait_for_review(parameters, cleaned)
-    return Completed(message=cleaned.counts(), data=cleaned)
+    return Completed(message=cleaned.describe_counts(), data=cleaned)
 
 
 def _find_finished_before(out: Path) -> Cleaned | None:

@@ -23,7 +23,7 @@ from flows.commands.synthesize import synthesize
 from flows.commands.versions import apply, diff, restore
 from flows.signals import Interrupted, Terminated, note_signals
 from tasks.errors import LabelsweepError
-from tasks.terminal import one_line
+from tasks.terminal import write_one_line
 
 # Exit codes of a program that a signal ended, by the convention of shells: 128 + the number of the signal.
 INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
@@ -136,7 +136,7 @@ def make_program(arguments: Sequence[str]) -> typer.Typer:
 
 
 def _say(line: str, code: int) -> int:
-    sys.stderr.write(f"labelsweep: {one_line(line)}\n")
+    sys.stderr.write(f"labelsweep: {write_one_line(line)}\n")
     return code
 
 

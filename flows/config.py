@@ -74,7 +74,7 @@ class CleanParameters(AuditOptions):
     """What to sweep, how to audit it, and where the results go.
 
     >>> parameters = CleanParameters(source="cats.csv", label="breed", folds=3)
-    >>> parameters.records_source().label, parameters.audit_options().folds
+    >>> parameters.make_source().label, parameters.audit_options().folds
     ('breed', 3)
     """
 
@@ -283,13 +283,13 @@ class CleanParameters(AuditOptions):
         named = self.results_as_named
         return named if "://" in named else str(self.out.absolute())
 
-    def with_results(self, out: str) -> "CleanParameters":
+    def replace_results(self, out: str) -> "CleanParameters":
         """Return the parameters with results in another folder or at another address."""
         if out == self.results_as_named:
             return self
         return CleanParameters.model_validate({**self.model_dump(), "out": out})
 
-    def records_source(self) -> Source:
+    def make_source(self) -> Source:
         """Return what the ingest step reads, with the path of a local file made absolute."""
         columns = {name: getattr(self, name) for name in Source.model_fields.keys() & type(self).model_fields}
         return Source(uri=make_absolute(self.source), **columns)
@@ -314,7 +314,7 @@ class CleanParameters(AuditOptions):
             raise ValueError("names no file")
         return str(Path(value).absolute())
 
-    def replayable(self) -> str:
+    def write_replayable(self) -> str:
         """Return the parameters as YAML that replays the run from any working directory."""
         values = self.model_dump(mode="json", exclude={"resume"})
         values = {"source": make_absolute(values.pop("source"))} | values | {"out": str(self.out.absolute())}
@@ -329,9 +329,9 @@ class CleanParameters(AuditOptions):
         >>> CleanParameters(source="My cats.csv").short_name, CleanParameters(source="a.csv", name="Pets").short_name
         ('my-cats', 'pets')
         """
-        from tasks.ingest.source import slug  # noqa: PLC0415 (only a run needs it)
+        from tasks.ingest.source import make_short_name  # noqa: PLC0415 (only a run needs it)
 
-        return slug(make_absolute(self.source), self.name)
+        return make_short_name(make_absolute(self.source), self.name)
 
     @property
     def data_set(self) -> str:

@@ -25,7 +25,7 @@ from flows.commands.config_file import build_parameters
 from flows.config import CleanParameters
 from flows.source_names import make_absolute
 from tasks.errors import InputError, suggest_name
-from tasks.ingest.source import slug
+from tasks.ingest.source import make_short_name
 from tasks.records import Record
 from tasks.user_files import read_user_yaml
 
@@ -78,7 +78,7 @@ class DataSet(Record):
     operation: Operation
     options: dict[str, Any]
 
-    def parameters(self) -> CleanParameters:
+    def make_parameters(self) -> CleanParameters:
         """Return what its sweeps are asked for."""
         return CleanParameters.model_validate(self.options)
 
@@ -104,8 +104,12 @@ def read_list(path: Path) -> list[DataSet]:
 
 def _read_entry(name: str, entry: Mapping[Any, Any], path: Path) -> DataSet:
     where = f"{path}: {name}"
-    if name != slug("", name) or name in _TAKEN:
-        fix = f"call it '{slug('', name)}'" if name not in _TAKEN else "that is a deployment of prefect.yaml"
+    if name != make_short_name("", name) or name in _TAKEN:
+        fix = (
+            f"call it '{make_short_name('', name)}'"
+            if name not in _TAKEN
+            else "that is a deployment of prefect.yaml"
+        )
         raise InputError(f"'{name}' cannot be the name of a data set", where=where, fix=fix)
     values = {str(key).replace("-", "_"): value for key, value in entry.items()}
     for key in values:

@@ -139,7 +139,7 @@ def take_over_last_run(request: Request, folder: Path) -> tuple[Path | None, boo
     if kept is None or not are_intact(folder, {DECIDED: kept["decided"]}, read_records(folder).values()):
         decisions = Ledger(read_log(request.out))
         runs = _drop_damaged(request, list_finished_runs(request))
-        pairs = decisions.settled() if runs else _add_equal_hashes(decisions.settled(), request.out)
+        pairs = decisions.list_settled() if runs else _add_equal_hashes(decisions.list_settled(), request.out)
         columns = {"content_hash": [pair[0] for pair in sorted(pairs)]}
         columns["label"] = [pair[1] for pair in sorted(pairs)]
         table = pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})

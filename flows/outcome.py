@@ -31,13 +31,13 @@ class Cleaned(Record):
     unchanged: bool = False
     published: str | None = None
 
-    def headline(self) -> str:
+    def write_headline(self) -> str:
         """Return what a person wants to know first: the counts, and where the queue and the report are."""
         summary = read_json(self.summary)
         trust = write_trust_line(summary["queue"])
         lines = [
             *([trust] if trust else []),
-            self.counts(),
+            self.describe_counts(),
             *_describe_quality(summary.get("quality")),
             f"queue:  {self.queue}",
             f"report: {self.report}",
@@ -51,7 +51,7 @@ class Cleaned(Record):
             lines.insert(0, f"nothing changed since run {self.folder.name}; --force runs anyway")
         return "\n".join(lines) + "\n"
 
-    def counts(self) -> str:
+    def describe_counts(self) -> str:
         """Return the counts in one line."""
         share = self.flagged / max(self.samples, 1)
         others = (

@@ -96,7 +96,7 @@ def run_steps(parameters: CleanParameters, request: Request, folder: Path) -> Cl
 
 def _name_source(parameters: CleanParameters, previous: Path | None) -> Source:
     """Return what is read; classes are spelled as in the last run."""
-    source = parameters.records_source()
+    source = parameters.make_source()
     return source.model_copy(update={"classes": read_dataset(previous).classes}) if previous else source
 
 

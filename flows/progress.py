@@ -30,16 +30,16 @@ class Watcher:
     def __exit__(self, *_: object) -> None:
         return None
 
-    def prepares(self, what: str) -> None:
+    def show_preparation(self, what: str) -> None:
         """Show what is done before the first step."""
 
-    def started(self, step: str, done: int, total: int) -> None:
+    def show_start(self, step: str, done: int, total: int) -> None:
         """Show that a step began when `done` of `total` were finished."""
 
-    def moved(self, step: str, text: str, percent: float) -> None:
+    def show_progress(self, step: str, text: str, percent: float) -> None:
         """Show how far a step is that takes longer than a moment."""
 
-    def finished(self, step: str, record: Record, seconds: float | None, done: int, total: int) -> None:  # noqa: ARG002
+    def show_end(self, step: str, record: Record, seconds: float | None, done: int, total: int) -> None:  # noqa: ARG002
         """Say what a step made in some seconds, None where they are not known; `done` of `total` are finished."""
         self.say(f"{step}: {describe_step(record, seconds)}")
 
@@ -90,7 +90,7 @@ def run_step(task: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     state, name = _current.get(), task.name  # type: ignore[attr-defined]
     label = state.label(name)
     for watcher in _watchers.get():
-        watcher.started(label, state.done, state.total)
+        watcher.show_start(label, state.done, state.total)
     began = time.perf_counter()
     with call_on_tick(Within(label)):
         record: R = task(*args, **kwargs)
@@ -108,13 +108,13 @@ def count_steps_done(count: int, label: str, record: Record) -> None:
 def _tell_finished(label: str, record: Record, seconds: float | None) -> None:
     state = _current.get()
     for watcher in _watchers.get():
-        watcher.finished(label, record, seconds, state.done, state.total)
+        watcher.show_end(label, record, seconds, state.done, state.total)
 
 
 def announce_preparation(what: str) -> None:
     """Tell everyone who watches what is done before the first step."""
     for watcher in _watchers.get():
-        watcher.prepares(what)
+        watcher.show_preparation(what)
 
 
 def say(line: str) -> None:
@@ -143,7 +143,7 @@ class Within:
         left = (now - self._counted_since) * (total - done) / done
         text = f"{self._label}: {done:,} of {total:,} {what}, about {left:,.0f} s left"
         for watcher in _watchers.get():
-            watcher.moved(self._label, text, 100.0 * done / total)
+            watcher.show_progress(self._label, text, 100.0 * done / total)
 
 
 def describe_step(record: Record, seconds: float | None) -> str:

@@ -33,7 +33,7 @@ from tasks.apply.plan import Plan
 from tasks.records import Record
 from tasks.review.ledger import Rule
 from tasks.runs.request import read_data_set_key
-from tasks.terminal import one_line
+from tasks.terminal import write_one_line
 
 # A person answers when they have time, and a flow without a worker only sleeps meanwhile: it asks this often whether they have.
 _ASK_EVERY_S = 5
@@ -79,7 +79,7 @@ class Relabeled(Record):
     left_out: int
     gain: Gain | None
 
-    def headline(self) -> str:
+    def write_headline(self) -> str:
         """Say it in one line."""
         if self.folder is None:
             return "nothing to apply: no decision changes a label"
@@ -128,7 +128,7 @@ def _apply(parameters: ApplyParameters) -> State[object]:
         left_out=len(plan.left_out),
         gain=gain,
     )
-    return Completed(message=done.headline(), data=done)
+    return Completed(message=done.write_headline(), data=done)
 
 
 @task(name="plan", cache_policy=NO_CACHE, persist_result=False)
@@ -148,7 +148,7 @@ def write_and_measure(
 def _publish(folder: Path, plan: Plan, applied: Applied, gain: Gain | None) -> None:
     """Show in the Prefect UI what was applied."""
     run, data_set = folder.name, read_data_set_key(folder)
-    parts = [plan_text(plan), applied.sentence().strip(), describe_gain(gain) if gain else ""]
+    parts = [plan_text(plan), applied.write_sentence().strip(), describe_gain(gain) if gain else ""]
     blocks = "\n\n".join(f"~~~text\n{part.replace('~~~', '~ ~')}\n~~~" for part in parts if part)
     create_markdown_artifact(markdown=f"# {escape(run)}\n\n{blocks}\n", key=f"{data_set}-applied")
     changes = [
@@ -225,7 +225,7 @@ def wait_for_review(run: Path, out: str, queued: int, seconds: float, result: ob
         The state in which the flow ends.
     """
     form = ReviewAnswer.with_initial_data(
-        description=_INVITATION.format(queued=queued, run=run.name, out=one_line(out))
+        description=_INVITATION.format(queued=queued, run=run.name, out=write_one_line(out))
     )
     try:
         if deployment.id:

@@ -9,7 +9,7 @@ from pathlib import Path
 from flows.config import CleanParameters
 from tasks.encode.encoder_digest import describe_encoders
 from tasks.errors import LabelsweepError
-from tasks.ingest.source import fingerprint
+from tasks.ingest.source import digest_files
 from tasks.options import AuditOptions
 from tasks.runs.request import AskedFor, Request
 from tasks.storage import hash_file
@@ -54,7 +54,7 @@ def _digest_file(path: Path) -> str:
 
 def make_request(parameters: CleanParameters) -> Request:
     """Return what `parameters` ask for, of the source as it is now."""
-    source = parameters.records_source().uri
+    source = parameters.make_source().uri
     # Controls change no score, but they are in the report, and somebody who asks for more of them wants to see those.
     unasked = _NOT_ASKED_FOR | AuditOptions.indifferent - {"controls"}
     # The file of another day is the same data set: its digest tells whether anything changed.
@@ -66,7 +66,7 @@ def make_request(parameters: CleanParameters) -> Request:
     # So are a file of expectations, and the user's own model, in which something was changed.
     text += "".join(map(_digest_file, _list_user_files(parameters)))
     try:
-        files = fingerprint(source)
+        files = digest_files(source)
     except (LabelsweepError, OSError):
         files = ""  # the ingest step says what is wrong, or tries again where that can help
     asked = AskedFor(
@@ -79,7 +79,7 @@ def make_request(parameters: CleanParameters) -> Request:
         asked,
         parameters.short_name,
         parameters.out,
-        parameters.replayable(),
+        parameters.write_replayable(),
         parameters.resume,
         parameters.force,
     )

@@ -116,7 +116,7 @@ class Results:
         if self.address:
             publish_decisions(self.out, self.address)
 
-    def past_runs(self) -> list[PastRun]:
+    def list_past_runs(self) -> list[PastRun]:
         """Return the runs, newest first: on a store those that are published, with what their files say."""
         if self.address is None:
             return list_past_runs(self.out)
@@ -125,7 +125,7 @@ class Results:
             self._fetch_files(runs, DESCRIBING, Path(name))
             return list_past_runs(Path(name))
 
-    def standings(self) -> list[DataSetStatus]:
+    def list_standings(self) -> list[DataSetStatus]:
         """Return how each data set stands, by name."""
         if self.address is None:
             return read_standings(self.out)
@@ -143,7 +143,7 @@ class Results:
                 path.write_bytes(content or b"")
 
     @contextmanager
-    def publishing(self, say: Callable[[str], None]) -> Iterator[None]:
+    def publish_meanwhile(self, say: Callable[[str], None]) -> Iterator[None]:
         """Publish decisions now and then while the enclosed block makes some, and at its end.
 
         Args:

@@ -28,9 +28,9 @@ def find_dated(source: str) -> dict[str, str] | None:
     """
     if DATE not in source:
         return None
-    from tasks.ingest.source import slug  # noqa: PLC0415 (only a dated source needs it)
+    from tasks.ingest.source import make_short_name  # noqa: PLC0415 (only a dated source needs it)
 
-    found = {"source": source, "name": slug(source.replace(DATE, ""))}
+    found = {"source": source, "name": make_short_name(source.replace(DATE, ""))}
     with suppress(LabelsweepError, OSError):
         filesystem, path = open_address(source)
         first, *others = map(re.escape, path.split(DATE))

@@ -41,7 +41,7 @@ def sweep(parameters: CleanParameters, opened: Callable[[Path], None] = lambda _
         request = make_request(parameters)
         # What the user can mend is said at once; after a fault of the store the ingest step tries again.
         with suppress(StoreError, OSError):
-            locate(parameters.records_source().uri)
+            locate(parameters.make_source().uri)
         if parameters.publish:
             fetch_decisions(parameters.out, parameters.publish)
             fetch_last_run(request, parameters.publish)

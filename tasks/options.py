@@ -145,10 +145,10 @@ class AuditOptions(Record):
             raise ValueError(f"must name some of heads, {', '.join(KINDS)}, or exclude some, each as -NAME")
         return ",".join(names) or None
 
-    def kinds(self) -> tuple[str, ...]:
+    def list_kinds(self) -> tuple[str, ...]:
         """Return the kinds of models that `models` leaves beside the heads.
 
-        >>> AuditOptions(models="heads,trees").kinds(), "trees" in AuditOptions(models="-trees").kinds()
+        >>> AuditOptions(models="heads,trees").list_kinds(), "trees" in AuditOptions(models="-trees").list_kinds()
         (('trees',), False)
         """
         names = [] if self.models is None else self.models.split(",")

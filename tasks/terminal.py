@@ -14,28 +14,28 @@ _STRETCH = re.compile(f"[{_OBEYED}]+")
 _TEXT = re.compile(f"(?![\n\t])[{_OBEYED}]")
 
 
-def one_line(value: object) -> str:
+def write_one_line(value: object) -> str:
     r"""Return a value as it may be within a line; what a terminal would obey becomes a visible mark.
 
-    >>> one_line("a\x1b]52;c;aGk=\x07\nb\u202ec")
+    >>> write_one_line("a\x1b]52;c;aGk=\x07\nb\u202ec")
     'a␛]52;c;aGk=␇␊b\ufffdc'
     """
     return _LINE.sub(_mark, str(value))
 
 
-def lines(text: str) -> str:
+def write_lines(text: str) -> str:
     r"""Return text of several lines in the same way, its line ends kept.
 
-    >>> lines("cat\x1b[2J\ndog\n")
+    >>> write_lines("cat\x1b[2J\ndog\n")
     'cat␛[2J\ndog\n'
     """
     return _TEXT.sub(_mark, text)
 
 
-def json_lines(text: str) -> str:
+def write_json_lines(text: str) -> str:
     r"""Return JSON that means the same, and holds such characters as escapes only.
 
-    >>> json_lines('{"label": "a\u202eb"}')
+    >>> write_json_lines('{"label": "a\u202eb"}')
     '{"label": "a\\u202eb"}'
     """
     return _TEXT.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

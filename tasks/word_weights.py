@@ -115,10 +115,10 @@ def find_telling_words(text: str, given: str, suggested: str, terms: Terms) -> l
     ]
 
 
-def least_weights(folds: Sequence[Array]) -> Array:
+def compute_least_weights(folds: Sequence[Array]) -> Array:
     """Return of each weight that of the fold where it is nearest to 0, 0 where folds differ in the sign.
 
-    >>> least_weights([np.array([2.0, 1.0, 3.0]), np.array([1.0, -1.0, 0.0])]).tolist()
+    >>> compute_least_weights([np.array([2.0, 1.0, 3.0]), np.array([1.0, -1.0, 0.0])]).tolist()
     [1.0, 0.0, 0.0]
     """
     least, most = np.minimum.reduce(folds), np.maximum.reduce(folds)
@@ -134,7 +134,7 @@ def write_terms(path: Path, terms: Sequence[str], counts: Array, texts: int, fol
         counts: (V,) how many texts have each.
         folds: (V, C) weights of each fold.
     """
-    weights = least_weights(folds)
+    weights = compute_least_weights(folds)
     strength = np.abs(weights).max(1)
     chosen = np.argsort(-strength, kind="stable")[: MOST_WEIGHTS // weights.shape[1]]
     chosen = np.sort(chosen[strength[chosen] > 0])

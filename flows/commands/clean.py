@@ -11,7 +11,7 @@ import typer
 from flows.signals import Interrupted, raise_on_sigterm
 from tasks.errors import InputError
 from tasks.queries import parse_query
-from tasks.terminal import json_lines, lines
+from tasks.terminal import write_json_lines, write_lines
 
 if TYPE_CHECKING:
     from flows.config import CleanParameters
@@ -47,7 +47,7 @@ def clean(
     except KeyboardInterrupt as error:
         raise Interrupted("; ".join(["interrupted", *getattr(error, "__notes__", [])])) from error
     summary = cleaned.summary.read_text(encoding="utf-8") if json else ""
-    sys.stdout.write(json_lines(summary) if json else lines(cleaned.headline()))
+    sys.stdout.write(write_json_lines(summary) if json else write_lines(cleaned.write_headline()))
     if open_report:
         typer.launch(str(cleaned.report))
 
@@ -100,7 +100,7 @@ def _sweep_alone(parameters: "CleanParameters") -> "Cleaned":
 
 def _look_ahead(parameters: "CleanParameters") -> None:
     """Find at once what needs no run to be found: a store does not answer, or there is no such model."""
-    source = parameters.records_source().uri
+    source = parameters.make_source().uri
     if "://" in source and not parse_query(source):
         from tasks.ingest.source import locate  # noqa: PLC0415 (imports fsspec and pyarrow)
 

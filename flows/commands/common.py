@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tasks.terminal import one_line
+from tasks.terminal import write_one_line
 
 if TYPE_CHECKING:
     from flows.results import Results
@@ -40,7 +40,7 @@ Name = Annotated[
 
 def note(line: str) -> None:
     """Say a line on standard error."""
-    sys.stderr.write(f"labelsweep: {one_line(line)}\n")
+    sys.stderr.write(f"labelsweep: {write_one_line(line)}\n")
     sys.stderr.flush()
 
 

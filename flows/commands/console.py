@@ -8,7 +8,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 from flows.commands.common import note
 from flows.progress import Watcher
-from tasks.terminal import one_line
+from tasks.terminal import write_one_line
 
 
 class ProgressLines(Watcher):
@@ -51,7 +51,7 @@ class ProgressBar(Watcher):
 
     def say(self, line: str) -> None:
         """Write the line above the bar."""
-        self._console.print(one_line(line), markup=False)
+        self._console.print(write_one_line(line), markup=False)
 
 
 def choose_watcher(*, quiet: bool) -> Watcher:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from flows.commands.common import AsJson, OutWithoutRun, note
-from tasks.terminal import align_columns, json_lines, lines, one_line
+from tasks.terminal import align_columns, write_json_lines, write_lines, write_one_line
 
 ListFile = Annotated[
     Path, typer.Option("--file", "-f", metavar="FILE", help="list of the data sets", show_default=True)
@@ -37,7 +37,7 @@ def deploy(
     from flows.platform.deploy import deploy_data_sets as bring_up_to_date  # noqa: PLC0415
 
     for line in bring_up_to_date(listed, prune=prune):
-        sys.stdout.write(one_line(line) + "\n")
+        sys.stdout.write(write_one_line(line) + "\n")
 
 
 def datasets(
@@ -51,9 +51,9 @@ def datasets(
     from flows.results import Results  # noqa: PLC0415
 
     entries = read_list(file) if file != FILE or file.exists() else []
-    listed = {one.parameters().short_name: one.operation for one in entries}
+    listed = {one.make_parameters().short_name: one.operation for one in entries}
     results = Results(out)
-    standings = results.standings()
+    standings = results.list_standings()
     rows: list[dict[str, Any]] = [
         {
             **one.model_dump(mode="json"),
@@ -70,17 +70,17 @@ def datasets(
     ]
     if json_:
         text = json_module.dumps(rows, indent=2, ensure_ascii=False)
-        sys.stdout.write(json_lines(text) + "\n")
+        sys.stdout.write(write_json_lines(text) + "\n")
         return
     if not rows:
         note(f"no runs under {results.address or results.out}/runs, and no {FILE}")
         return
-    sys.stdout.write(lines(_format_table(rows)))
+    sys.stdout.write(write_lines(_format_table(rows)))
 
 
 def _format_table(rows: list[dict[str, Any]]) -> str:
     """Return the data sets as aligned text."""
-    from tasks.review.data_set_status import sparkline  # noqa: PLC0415
+    from tasks.review.data_set_status import draw_sparkline  # noqa: PLC0415
 
     cells = [("DATA SET", "LAST RUN (UTC)", "ROWS", "NOISE", "WAITING", "TREND", "SCHEDULE", "OWNER")]
     names = [row["name"] for row in rows]
@@ -94,7 +94,7 @@ def _format_table(rows: list[dict[str, Any]]) -> str:
                 f"{row['rows']:,}" if run and row["rows"] is not None else "-",
                 f"{row['noise']:.1%}" if run and row["noise"] is not None else "-",
                 f"{row['waiting']:,}" if run else "-",
-                sparkline(row["trend"]) if run else "-",
+                draw_sparkline(row["trend"]) if run else "-",
                 row["schedule"] or "-",
                 row["owner"] or "-",
             )

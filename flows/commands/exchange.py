@@ -12,7 +12,7 @@ import typer
 
 from flows.commands.common import Out, Run, find_run_or_name_it, note
 from tasks.errors import InputError
-from tasks.terminal import lines, one_line
+from tasks.terminal import write_lines, write_one_line
 
 
 class ExportFormat(StrEnum):
@@ -63,7 +63,7 @@ def export(
         place = file or beside / "label-studio" / folder.name
         with explain_write_errors(place, "choose another folder with --file"):
             config, tasks = export_tasks(folder, place, image_root=image_root)
-        sys.stdout.write(lines(f"labeling config: {config}\ntasks:           {tasks}\n"))
+        sys.stdout.write(write_lines(f"labeling config: {config}\ntasks:           {tasks}\n"))
         return
     from tasks.review.exchange.export import export_decisions  # noqa: PLC0415
 
@@ -76,7 +76,7 @@ def export(
     results.fetch_decisions()
     with explain_write_errors(target, "choose another file with --file"):
         exported = export_decisions(results.out, target, run_id=run_id)
-    sys.stdout.write(f"{one_line(target)}: {exported}\n")
+    sys.stdout.write(f"{write_one_line(target)}: {exported}\n")
 
 
 def import_(
@@ -119,7 +119,7 @@ def import_(
         from tasks.review.exchange.label_studio import import_label_studio  # noqa: PLC0415
 
         imported = import_label_studio(file, folder, results.out)
-    sys.stdout.write(lines(f"{imported}\n"))
+    sys.stdout.write(write_lines(f"{imported}\n"))
     results.publish_decisions()
 
 

@@ -125,7 +125,7 @@ def review(
 
     seen = f"{folder.name}{_count(app.state.site.queue)}"
     started = partial(_say_started, address, seen, open_browser=open_browser)
-    with results.publishing(note):
+    with results.publish_meanwhile(note):
         serve(app, opened, started)
 
 

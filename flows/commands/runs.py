@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from flows.commands.common import OutWithoutRun, note
-from tasks.terminal import json_lines
+from tasks.terminal import write_json_lines
 
 
 def runs(
@@ -23,8 +23,8 @@ def runs(
     from tasks.runs.history import format_as_json, format_as_table  # noqa: PLC0415
 
     results = Results(out)
-    found = results.past_runs()
-    sys.stdout.write(json_lines(format_as_json(found)) if json else format_as_table(found))
+    found = results.list_past_runs()
+    sys.stdout.write(write_json_lines(format_as_json(found)) if json else format_as_table(found))
     if not found:
         note(f"no runs under {results.address or results.out}/runs")
     if record:

@@ -5,7 +5,7 @@ import shlex
 import sys
 
 from flows.commands.common import AsJson, Out, Run, find_run_or_name_it
-from tasks.terminal import json_lines, lines
+from tasks.terminal import write_json_lines, write_lines
 
 
 def status(run: Run = None, *, out: Out = None, json_: AsJson = False) -> None:
@@ -18,6 +18,6 @@ def status(run: Run = None, *, out: Out = None, json_: AsJson = False) -> None:
     results.fetch_decisions()
     found = count_status(folder, results.out)
     if json_:
-        sys.stdout.write(json_lines(json.dumps(found.as_json(), indent=2, ensure_ascii=False)) + "\n")
+        sys.stdout.write(write_json_lines(json.dumps(found.as_json(), indent=2, ensure_ascii=False)) + "\n")
     else:
-        sys.stdout.write(lines(found.describe(shlex.quote(results.name))))
+        sys.stdout.write(write_lines(found.describe(shlex.quote(results.name))))

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from tasks.errors import InputError
-from tasks.terminal import one_line
+from tasks.terminal import write_one_line
 
 
 def synthesize(
@@ -26,7 +26,7 @@ def synthesize(
 
     means = {"mean_0": _parse_numbers("--mean-0", mean_0), "mean_1": _parse_numbers("--mean-1", mean_1)}
     path = write(out, rows=rows, dimension=dimension, sigma=sigma, flips=flips, seed=seed, **means)
-    sys.stdout.write(f"{one_line(path)}\n")
+    sys.stdout.write(f"{write_one_line(path)}\n")
 
 
 def _parse_numbers(option: str, text: str) -> list[float] | None:

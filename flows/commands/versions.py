@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flows.commands.common import AsJson, Name, Out, OutWithoutRun, Run, find_run_or_name_it
-from tasks.terminal import json_lines, lines, one_line
+from tasks.terminal import write_json_lines, write_lines, write_one_line
 
 if TYPE_CHECKING:
     from tasks.apply.version import Version
@@ -65,7 +65,7 @@ def apply(
     results.fetch_decisions()
     results.fetch_versions()
     plan = plan_for(folder, results.out, conflicts.value)
-    say(lines(plan_text(plan)))
+    say(write_lines(plan_text(plan)))
     if plan.changes and not yes and not _confirm(len(plan.changes)):
         sys.stderr.write("labelsweep: nothing was written; --yes applies it\n")
         applied, measured = Applied(None, None, is_new=False), None
@@ -74,16 +74,16 @@ def apply(
             folder, results.out, plan, measure=gain, copy_images=copy_images
         )
         if not json_:
-            sys.stdout.write(lines(applied.sentence()))
-            sys.stdout.write("\n" + lines(describe_gain(measured)) if measured else "")
+            sys.stdout.write(write_lines(applied.write_sentence()))
+            sys.stdout.write("\n" + write_lines(describe_gain(measured)) if measured else "")
     results.publish_decisions()
     if applied.folder and (published := results.publish_versions(applied.folder)):
         say(f"published: {published}\n")
     if repository and applied.folder and applied.version:
-        say(lines(_push(applied.version, applied.folder, repository, dry_run=dry_run)))
+        say(write_lines(_push(applied.version, applied.folder, repository, dry_run=dry_run)))
     if json_:
         result = summarise_outcome(plan, applied, measured)
-        sys.stdout.write(json_lines(json.dumps(result, indent=2, ensure_ascii=False)) + "\n")
+        sys.stdout.write(write_json_lines(json.dumps(result, indent=2, ensure_ascii=False)) + "\n")
 
 
 def _push(version: "Version", folder: Path, repository: str, *, dry_run: bool) -> str:
@@ -118,21 +118,23 @@ def diff(
     """List what differs between two versions of a data set."""
     from flows.results import Results  # noqa: PLC0415
     from tasks.apply.correct import compare_versions as difference  # noqa: PLC0415
-    from tasks.apply.version import find_version, folder_of  # noqa: PLC0415
+    from tasks.apply.version import find_version, name_version_folder  # noqa: PLC0415
 
     results = Results(out)
     results.fetch_versions()
-    folders = [folder_of(results.out, find_version(results.out, wanted, name)) for wanted in (old, new)]
+    folders = [
+        name_version_folder(results.out, find_version(results.out, wanted, name)) for wanted in (old, new)
+    ]
     table = difference(*folders)
     rows = table.to_pylist()
     if json_:
-        sys.stdout.write(json_lines(json.dumps(rows, indent=2, ensure_ascii=False)) + "\n")
+        sys.stdout.write(write_json_lines(json.dumps(rows, indent=2, ensure_ascii=False)) + "\n")
         return
     for row in rows:
         change = (
             f"{row['change']:<8} {row['sample_id']}  {row['old_label'] or '-'} → {row['new_label'] or '-'}"
         )
-        sys.stdout.write(one_line(change) + "\n")
+        sys.stdout.write(write_one_line(change) + "\n")
     sys.stderr.write(f"labelsweep: {len(rows):,} differences\n")
 
 
@@ -151,6 +153,6 @@ def restore(
     results.fetch_versions()
     applied = bring_back(results.out, find_version(results.out, version, name))
     found = "written" if applied.is_new else "is the newest already, nothing was written"
-    sys.stdout.write(f"{one_line(applied.folder)}: {found}.\n")
+    sys.stdout.write(f"{write_one_line(applied.folder)}: {found}.\n")
     if applied.folder and (published := results.publish_versions(applied.folder)):
         sys.stdout.write(f"published: {published}\n")

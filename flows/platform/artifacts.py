@@ -14,7 +14,7 @@ from flows.platform.plots import draw_plots
 from tasks.addresses import OUT_VARIABLE
 from tasks.runs.request import read_data_set_key
 from tasks.storage import open_parquet, read_json
-from tasks.terminal import one_line
+from tasks.terminal import write_one_line
 
 # Prefect refuses events over 1.5 MB and shows a blank page over about 1 MB: 1,000 rows of at most this many
 # characters a cell stay below both.
@@ -140,7 +140,7 @@ def format_code(text: str) -> str:
     """
     longest = max(map(len, re.findall("`+", text)), default=0)
     blank = " " if longest else ""
-    return f"{'`' * (longest + 1)}{blank}{one_line(text)}{blank}{'`' * (longest + 1)}"
+    return f"{'`' * (longest + 1)}{blank}{write_one_line(text)}{blank}{'`' * (longest + 1)}"
 
 
 def escape(text: str) -> str:
@@ -149,4 +149,4 @@ def escape(text: str) -> str:
     >>> print(escape("<b>2*3</b>"))
     \<b\>2\*3\</b\>
     """
-    return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~&:@])", r"\\\1", one_line(" ".join(text.split())))
+    return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~&:@])", r"\\\1", write_one_line(" ".join(text.split())))

@@ -138,7 +138,7 @@ class FlowRunWatcher(Watcher):
 
     def finished(self, step: str, record: Record, seconds: float | None, done: int, total: int) -> None:
         """Write what the step made to the log; complete its artifact, if it has one, and move the run's."""
-        super().finished(step, record, seconds, done, total)
+        super().show_end(step, record, seconds, done, total)
         logger, name = get_run_logger(), step.partition(",")[0]
         if isinstance(record, Validation):
             for reason, rows in record.reasons.items():

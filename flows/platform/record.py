@@ -39,7 +39,7 @@ def _record(folder: Path, results: str, title: str) -> State[object]:  # noqa: A
     logger = get_run_logger()
     for step in read_json(cleaned.summary)["steps"]:
         logger.info("%s (%.1f s)", step["step"], step["seconds"])
-    publish_artifacts(folder, cleaned.headline(), results)
+    publish_artifacts(folder, cleaned.write_headline(), results)
     claim_folder(folder)
     return Completed(
         name="Recorded", message=f"recorded after run {folder.name} had finished without a server"

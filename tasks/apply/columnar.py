@@ -33,7 +33,7 @@ def write_columnar(
         names, rows = read_class_names(reader.schema, label), 0
         with _open_writer(reader, target) as writer:
             for batch in reader.batches(reader.schema.names, _group_rows(reader)):
-                changes = corrected.changes_within(start, batch.num_rows)
+                changes = corrected.select_changes(start, batch.num_rows)
                 start += batch.num_rows
                 kept = _change_batch(batch, label, changes, names, values) if changes else batch
                 if kept.num_rows:

@@ -55,7 +55,7 @@ class Applied:
         alone = len(inside) == 1 and inside[0].is_file()
         return [(inside[0] if alone else self.layout, "your own data with these changes and nothing else")]
 
-    def sentence(self) -> str:
+    def write_sentence(self) -> str:
         """Say in a line what was written, and where it is."""
         if self.folder is None:
             return f"\nNothing to apply: no decision changes a label.\n{self.note}"
@@ -105,7 +105,7 @@ def apply_plan(run: Path, out: Path, plan: Plan, *, copy_images: bool = False) -
     own = SourceFiles(run, dataset, plan, state, copy_images)
     files = _digest_files(run, dataset.uri)
     if found and _holds(out, found[-1], state, files, run):
-        folder = versions.folder_of(out, found[-1])
+        folder = versions.name_version_folder(out, found[-1])
         note = own.write_missing(folder) if plan.changes else ""
         return Applied(found[-1], folder, is_new=False, note=note)
     if not plan.changes:
@@ -167,7 +167,7 @@ def _holds(out: Path, version: versions.Version, state: str, files: str, run: Pa
     One without files of its own, because the source was another one just then, can still be given them.
     """
     is_of_files = version.source_files in (None, files)
-    lacks_files = version.run == run.name and find_written(versions.folder_of(out, version)) is None
+    lacks_files = version.run == run.name and find_written(versions.name_version_folder(out, version)) is None
     return version.state == state and (is_of_files or lacks_files)
 
 
@@ -232,7 +232,7 @@ def restore_version(out: Path, version: versions.Version) -> Applied:
     found = versions.list_versions(out, version.name)
     newest = found[-1]
     if newest.state == version.state:
-        return Applied(newest, versions.folder_of(out, newest), is_new=False)
+        return Applied(newest, versions.name_version_folder(out, newest), is_new=False)
     again = version.model_copy(
         update={
             "number": versions.choose_next_number(found),
@@ -242,9 +242,11 @@ def restore_version(out: Path, version: versions.Version) -> Applied:
             "restored_from": version.number,
         }
     )
-    rows = compare_versions(versions.folder_of(out, newest), versions.folder_of(out, version)).to_pylist()
+    rows = compare_versions(
+        versions.name_version_folder(out, newest), versions.name_version_folder(out, version)
+    ).to_pylist()
     changes = [row | {"reviewers": [], "decisions": []} for row in rows]
-    source = versions.folder_of(out, version) / "dataset.parquet"
+    source = versions.name_version_folder(out, version) / "dataset.parquet"
     folder = versions.write_version(
         out, again, partial(versions.share_file, source), changes, partial(copy_beside, source.parent)
     )

@@ -46,7 +46,7 @@ class SourceChanges:
         """The rows that go, ascending."""
         return np.array(sorted(row for row, label in self.changes.items() if label is None), np.int64)
 
-    def changes_within(self, start: int, count: int) -> dict[int, str | None]:
+    def select_changes(self, start: int, count: int) -> dict[int, str | None]:
         """Return the changes of a batch, by row of the batch."""
         first, last = np.searchsorted(self._changed, [start, start + count])
         return {int(row) - start: self.changes[int(row)] for row in self._changed[first:last]}

@@ -30,7 +30,7 @@ def write_cards(layout: "SourceLayout", left: Mapping[str, int], state: str, fol
     inside: dict[str, Part] = {"": layout.root()}
     counts: dict[str, int] = defaultdict(int)
     for part in layout.parts:
-        name = layout.relative(part)
+        name = layout.make_relative(part)
         step, _, file = name.rpartition("/")
         inside.setdefault(step, part)
         counts[step.rsplit("/", 1)[-1]] += left[name]

@@ -105,7 +105,7 @@ class Comparison:
     judged: Array
     seed: int
 
-    def accuracy(self, part: Array) -> Measure | None:
+    def measure_accuracy(self, part: Array) -> Measure | None:
         """Compare accuracies over a part of the judged samples, (n,) bool; None where it has none."""
         rows = self.judged & part
         right = [(p.argmax(axis=1) == self.labels)[rows].astype(float) for p in (self.before, self.after)]
@@ -114,10 +114,10 @@ class Comparison:
     def log_loss(self, part: Array) -> Measure | None:
         """Compare mean log-losses in nats over a part of the judged samples; a lower loss is a gain."""
         rows = self.judged & part
-        losses = [loss[rows] for loss in (self.loss(self.before), self.loss(self.after))]
+        losses = [loss[rows] for loss in (self.measure_loss(self.before), self.measure_loss(self.after))]
         return _measure(losses[0], losses[1], losses[0] - losses[1], self.seed)
 
-    def loss(self, probabilities: Array) -> Array:
+    def measure_loss(self, probabilities: Array) -> Array:
         """Return (n,) log-losses of the labels."""
         own = probabilities[np.arange(len(self.labels)), self.labels]
         return np.asarray(-np.log(np.maximum(own, np.finfo(np.float64).tiny)))
@@ -144,7 +144,7 @@ def measure_gain(run: Path, plan: Plan) -> Gain:
         folds=options.folds,
         seed=options.seed,
         converged=before.converged and after.converged,
-        accuracy=comparison.accuracy(everything),
+        accuracy=comparison.measure_accuracy(everything),
         log_loss=comparison.log_loss(everything),
         classes=measure_class_gains(comparison, dataset.classes),
         predicted=_compare_prediction(run, plan, untouched, comparison),
@@ -183,7 +183,7 @@ def measure_class_gains(comparison: Comparison, classes: Sequence[str]) -> tuple
     for number, label in enumerate(classes):
         part = comparison.labels == number
         samples = int((comparison.judged & part).sum())
-        accuracy, log_loss = comparison.accuracy(part), comparison.log_loss(part)
+        accuracy, log_loss = comparison.measure_accuracy(part), comparison.log_loss(part)
         if accuracy is not None and log_loss is not None:
             found.append(ClassGain(label=label, samples=samples, accuracy=accuracy, log_loss=log_loss))
     return tuple(found)
@@ -217,7 +217,7 @@ def _compare_prediction(run: Path, plan: Plan, untouched: Array, comparison: Com
     if not parts or not untouched.any():
         return None
     trust = comparison.before[np.arange(len(untouched)), comparison.labels][untouched] ** 2
-    fall = (comparison.loss(comparison.before) - comparison.loss(comparison.after))[untouched]
+    fall = (comparison.measure_loss(comparison.before) - comparison.measure_loss(comparison.after))[untouched]
     interval = mean_interval(trust * fall / trust.mean(), comparison.seed) if trust.any() else None
     if interval is None:  # no label is believed at all: nothing weighs
         return None

@@ -79,14 +79,14 @@ class SourceLayout:
         """Whether a folder was swept, not one file."""
         return self.parts[0].shown.startswith(self.uri.rstrip("/") + "/")
 
-    def relative(self, part: Part) -> str:
+    def make_relative(self, part: Part) -> str:
         """Return the path of a part within what was swept."""
         return part.shown[len(self.uri.rstrip("/")) + 1 :] if self.is_folder else part.path.rsplit("/", 1)[-1]
 
     def root(self) -> Part:
         """Return what stands for the swept folder, to read files beside it."""
         part = self.parts[0]
-        return Part(part.filesystem, part.path.removesuffix(self.relative(part)) + "any", self.uri)
+        return Part(part.filesystem, part.path.removesuffix(self.make_relative(part)) + "any", self.uri)
 
 
 def read_layout(run: Path, dataset: Dataset) -> SourceLayout | None:
@@ -181,7 +181,7 @@ def write_layout(layout: SourceLayout, corrected: SourceChanges, state: str, fol
         InputError: The source is gone, or is not what was swept any more.
     """
     with explain_access_errors(layout.uri):
-        folders = read_folder_values(layout.relative(layout.parts[0]))
+        folders = read_folder_values(layout.make_relative(layout.parts[0]))
         if layout.label in folders:
             what = f"the label is the name of a folder ({layout.label}={folders[layout.label]}), not a column"
             raise InputError(what, where=layout.uri, fix=TAKE_LABELS)
@@ -193,12 +193,12 @@ def write_layout(layout: SourceLayout, corrected: SourceChanges, state: str, fol
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent) as name:
             _write_parts(layout, corrected, state, Path(name))
-            written = {part.path: Path(name) / layout.relative(part) for part in layout.parts}
+            written = {part.path: Path(name) / layout.make_relative(part) for part in layout.parts}
             pack_again(archive, written, folder / archive.path.rsplit("/", 1)[-1])
 
 
 def _write_parts(layout: SourceLayout, corrected: SourceChanges, state: str, folder: Path) -> None:
-    names = [layout.relative(part) for part in layout.parts]
+    names = [layout.make_relative(part) for part in layout.parts]
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
     write = WRITERS[layout.parts[0].kind or ""]

@@ -7,7 +7,7 @@ from tasks.apply.correct import Applied
 from tasks.apply.gain import Gain, Measure
 from tasks.apply.plan import RULES, Plan
 from tasks.show.text import pluralise
-from tasks.terminal import align_columns, one_line
+from tasks.terminal import align_columns, write_one_line
 
 # A screen of lines; what does not fit is counted.
 _MOST = 12
@@ -156,6 +156,6 @@ def _format_nats(measure: Measure) -> str:
 
 def _align_columns(rows: Sequence[Sequence[str]]) -> list[str]:
     """Align rows, at most a screen of them."""
-    shown = align_columns([[one_line(cell) for cell in row] for row in rows[:_MOST]])
+    shown = align_columns([[write_one_line(cell) for cell in row] for row in rows[:_MOST]])
     more = [f"and {len(rows) - _MOST:,} more"] if len(rows) > _MOST else []
     return [f"  {line}" for line in (*shown, *more)]

@@ -147,7 +147,7 @@ def make_plan(
         before,
         rule,
         {change.sample_id: change for change in changes},
-        sum(ledger.disagrees(key) and resolved[key].outcome is not None for key in present),
+        sum(ledger.is_disputed(key) and resolved[key].outcome is not None for key in present),
         count_known(ledger, run_id),
     )
 
@@ -237,7 +237,7 @@ def _find_changed_controls(ledger: Ledger, run_id: str) -> list[LeftOut]:
     """Return planted clean rows that somebody changed: a slip, or an error that the audit missed; a person may look."""
     found = []
     for key in ledger:
-        votes = tuple(row for row in ledger.standing(key).values() if row.run == run_id)
+        votes = tuple(row for row in ledger.find_standing(key).values() if row.run == run_id)
         is_changed = any(row.label != key.given_label and row.decision != "unsure" for row in votes)
         if key.control == "clean" and is_changed:
             found.append(_leave_out(key, votes, "a planted control, believed clean: look again"))

@@ -16,7 +16,7 @@ from tasks.apply.version import Version
 from tasks.errors import InputError, StoreError, take_first_line
 from tasks.show.text import pluralise
 from tasks.storage import read_parquet
-from tasks.terminal import one_line
+from tasks.terminal import write_one_line
 
 CARD = "README.md"
 _PREFIX = "hub:"
@@ -91,7 +91,7 @@ def _describe_changes(version: Version, folder: Path) -> str:
     """Return the part of a card about what was corrected: counts, and the first of the changes."""
     changes = read_parquet(folder / "changes.parquet").to_pylist()
     rows = [(one["sample_id"], one["old_label"], one["new_label"] or "(dropped)") for one in changes[:_MOST]]
-    marked = ([one_line(cell).replace("|", "\\|") for cell in row] for row in rows)
+    marked = ([write_one_line(cell).replace("|", "\\|") for cell in row] for row in rows)
     cells = "".join(f"| {' | '.join(row)} |\n" for row in marked)
     left = f"\nand {len(changes) - _MOST:,} more\n" if len(changes) > _MOST else ""
     return (

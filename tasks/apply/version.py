@@ -137,7 +137,7 @@ def list_versions(out: Path, name: str) -> list[Version]:
     return sorted(found, key=lambda version: version.number)
 
 
-def folder_of(out: Path, version: Version) -> Path:
+def name_version_folder(out: Path, version: Version) -> Path:
     """Return where a version is."""
     return out / "datasets" / version.name / version.label
 
@@ -245,7 +245,7 @@ def write_version(
     Raises:
         InputError: Somebody else has just written a version of this number.
     """
-    final = folder_of(out, version)
+    final = name_version_folder(out, version)
     final.parent.mkdir(parents=True, exist_ok=True)
     with lock_versions(final.parent), _open_temporary(final) as folder:
         write_data(folder / "dataset.parquet")

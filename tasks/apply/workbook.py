@@ -32,7 +32,7 @@ def write_workbooks(
     forms = learn_forms(corrected, (row[place] for sheet, place in sheets for row in sheet.rows))
     start, written = 0, []
     for part, (sheet, place), target in zip(parts, sheets, targets, strict=True):
-        changes = corrected.changes_within(start, len(sheet.rows))
+        changes = corrected.select_changes(start, len(sheet.rows))
         start += len(sheet.rows)
         written.append(len(sheet.rows) - sum(new is None for new in changes.values()))
         new = {row: forms.get(text, text) for row, text in changes.items() if text is not None}

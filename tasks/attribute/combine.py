@@ -203,13 +203,13 @@ def find_lowest(score: Array, count: int) -> Array:
     return chosen
 
 
-def spare_small_classes(flagged: Array, score: Array, labels: Array) -> Array:
+def keep_small_classes(flagged: Array, score: Array, labels: Array) -> Array:
     """Return the flags (n,) of which no small class has more than half of its samples, the worst of them.
 
     A small class that is beside a large one looks wrong as a whole: were all of it flagged, nobody could say what the class is.
 
     >>> flagged, labels = np.array([True, True, True, True, False]), np.array([0, 0, 0, 1, 1])
-    >>> spare_small_classes(flagged, np.array([0.1, -3.0, 0.2, -1.0, 5.0]), labels).tolist()
+    >>> keep_small_classes(flagged, np.array([0.1, -3.0, 0.2, -1.0, 5.0]), labels).tolist()
     [False, True, False, True, False]
     """
     sizes = np.bincount(labels)
@@ -236,5 +236,5 @@ def judge_samples(scores: SampleScores, kind: str, verified: Array | None = None
     score, flagged = score_named(kind)(scores)
     # Models that know nothing flag nothing: half of all labels differ from what they guess.
     flagged = flagged & find_lowest(score, round(scores.knows * int(flagged.sum())))
-    flagged = spare_small_classes(flagged, score, scores.given)
+    flagged = keep_small_classes(flagged, score, scores.given)
     return score, flagged if verified is None else flagged & ~verified

@@ -126,7 +126,7 @@ class Noise:
     @property
     def class_share(self) -> float:
         """How far errors depend on the class, 0 to 1."""
-        return class_share(self.certainty)
+        return compute_class_share(self.certainty)
 
     @property
     def knows(self) -> float:
@@ -171,7 +171,7 @@ class Noise:
         return int(self.class_share * count_worthwhile(wrong[0]) + (1 - self.class_share) * by_sample)
 
 
-def class_share(certainty: float) -> float:
+def compute_class_share(certainty: float) -> float:
     """Return how far errors depend on the class, 0 to 1, given the certainty of the matrix's gain.
 
     A choice of one or the other lost a third of the errors near 0.

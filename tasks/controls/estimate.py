@@ -120,12 +120,12 @@ def compare_with_shadow(
     errors = max(1, round(noise.estimate * len(score) / each))
     doubted = wrong[flagged & others]
     believed = float(doubted.sum(dtype=np.float64)) / max(float(wrong[others].sum(dtype=np.float64)), 1e-9)
-    recall = span_both(
+    recall = cover_both(
         make_share_span(found / m, m / each, errors, confidence),
         make_share_span(believed, errors, errors, confidence),
     )
     purity = float(doubted.mean(dtype=np.float64)) if len(doubted) else 0.0
-    precision = span_both(
+    precision = cover_both(
         make_share_span(purity, len(doubted) / each, max(1, round(flagged_before / each)), confidence),
         best.scaled(recall.estimate * others.sum() / max(flagged_before, 1)),
     )
@@ -140,10 +140,10 @@ def _span_mean(best: Estimate, wrong: Array, confidence: float, each: float) -> 
     # Which of the labels are wrong is not known, nor is the share that the data were drawn with.
     variance = float((wrong * (1 - wrong)).sum(dtype=np.float64)) / len(wrong) + mean * (1 - mean)
     reach = float(norm.ppf((1 + confidence) / 2)) * float(np.sqrt(variance * each / len(wrong)))
-    return span_both(Estimate(mean, max(0.0, mean - reach), min(1.0, mean + reach)), best)
+    return cover_both(Estimate(mean, max(0.0, mean - reach), min(1.0, mean + reach)), best)
 
 
-def span_both(first: Estimate, second: Estimate) -> Estimate:
+def cover_both(first: Estimate, second: Estimate) -> Estimate:
     """Return the first estimate with an interval that spans those of both."""
     return Estimate(first.estimate, min(first.low, second.low), max(first.high, second.high))
 

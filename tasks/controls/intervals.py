@@ -37,14 +37,14 @@ import numpy as np
 from scipy.stats import norm
 
 from tasks.attribute.doubts import Doubts, Way
-from tasks.attribute.noise import ORDERING, SHARPNESS, WAYS, class_share
+from tasks.attribute.noise import ORDERING, SHARPNESS, WAYS, compute_class_share
 from tasks.controls.estimate import (
     CONFIDENCE,
     Estimate,
     Quality,
     agree_depths,
+    cover_both,
     make_share_span,
-    span_both,
 )
 
 # The gain of the noise matrix in standard errors from which errors are taken to depend on the class.
@@ -72,7 +72,7 @@ def widen_quality(
         plausible += [_scale(way, float(np.sqrt(believed * doubts.skill))) for way in plausible]
     else:
         plausible += [_scale(ways[name], doubts.skill) for name in (f"sharpness {SHARPNESS:g}", "doubted")]
-    if overlaps(doubts):
+    if do_overlap(doubts):
         plausible.append(Way(0.0, 0.0, 0.0))
     estimates = estimate_of_texts(doubts) if of_texts else estimate_of_numbers(doubts)
     each = 1.0 if quality.planted_groups is None else quality.planted / quality.planted_groups
@@ -95,12 +95,12 @@ def widen_quality(
             least = min(recall.low, precision.low * flagged / n / max(share.high, 1e-9))
             recall = replace(recall, low=least)
     if is_certain:
-        share, recall = span_both(share, quality.noise_rate), span_both(recall, quality.recall)
-        precision = precision and quality.precision and span_both(precision, quality.precision)
+        share, recall = cover_both(share, quality.noise_rate), cover_both(recall, quality.recall)
+        precision = precision and quality.precision and cover_both(precision, quality.precision)
     return agree_depths(replace(quality, noise_rate=share, recall=recall, precision=precision))
 
 
-def overlaps(doubts: Doubts) -> bool:
+def do_overlap(doubts: Doubts) -> bool:
     """Return whether the doubted samples lie where classes overlap, so that all their labels may be right."""
     return doubts.certainty is not None and doubts.certainty < -CERTAIN
 
@@ -115,7 +115,7 @@ class Estimates(NamedTuple):
 
 def estimate_of_numbers(doubts: Doubts) -> Estimates:
     """Return the estimates for tables, images and embeddings."""
-    sharp, by_class = doubts.ways[f"sharpness {SHARPNESS:g}"], class_share(doubts.certainty or 0.0)
+    sharp, by_class = doubts.ways[f"sharpness {SHARPNESS:g}"], compute_class_share(doubts.certainty or 0.0)
     wrong = by_class * sharp.total + (1 - by_class) * doubts.ways["differs"].total
     recall = min(1.0, sharp.flagged / max(wrong, 1e-9))
     return Estimates(wrong / doubts.samples, recall, sharp.flagged / max(doubts.flagged, 1))
@@ -136,7 +136,7 @@ def _scale(way: Way, factor: float) -> Way:
 def _span_all(estimate: float, parts: Iterable[Estimate]) -> Estimate:
     found = Estimate(estimate, estimate, estimate)
     for part in parts:
-        found = span_both(found, part)
+        found = cover_both(found, part)
     return found
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from tasks.attribute.doubts import Doubts
 from tasks.attribute.noise import INFORMED, ORDERING
-from tasks.controls.intervals import CERTAIN, overlaps
+from tasks.controls.intervals import CERTAIN, do_overlap
 
 Verdict = Literal["strong", "fair", "weak", "cannot tell"]
 
@@ -57,7 +57,7 @@ def judge_trust(
     verdict: Verdict = "cannot tell"
     if doubts.knowledge >= INFORMED:
         verdict = _choose_verdict(doubts, doubts.skill, doubts.certainty)
-    if verdict == "fair" and overlaps(doubts):
+    if verdict == "fair" and do_overlap(doubts):
         verdict = "weak"
     if verdict == "weak" and is_clear and controls and 2 * controls["found"] > controls["planted"]:
         verdict = "fair"
@@ -70,7 +70,7 @@ def judge_trust(
     )
     if controls and controls["planted"]:
         why += f"; {controls['found']:,} of {controls['planted']:,} labels made wrong on purpose were flagged"
-    if overlaps(doubts) and doubts.flagged:
+    if do_overlap(doubts) and doubts.flagged:
         why += "; the flagged samples lie where classes overlap, and all of their labels may be right"
     elif doubts.kind == "sample" and verdict in ("fair", "weak"):
         why += "; the errors follow no pattern, so right labels of hard samples are flagged too"

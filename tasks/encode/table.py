@@ -120,13 +120,13 @@ class _Seen:
         """Return the share of the next rows that keeps the sample even over all rows."""
         return min(1.0, MEDIAN_ROWS / max(1, self.rows))
 
-    def median(self, place: int) -> float:
+    def find_median(self, place: int) -> float:
         """Return the median of a column over the sample."""
         values = np.concatenate(self._sample)[:, place]
         values = values[~np.isnan(values)]
         return float(np.median(values)) if len(values) else float(self._low[place])
 
-    def varies(self, place: int) -> bool:
+    def does_vary(self, place: int) -> bool:
         """Return whether a column has two different values."""
         return bool(self._low[place] < self._high[place])
 
@@ -141,7 +141,7 @@ class _Seen:
 
 def _encode_number(column: Column, place: int, seen: _Seen) -> Iterator[EncodedColumn]:
     if seen.missing[place] < seen.rows:
-        middle = np.float32(seen.median(place))
+        middle = np.float32(seen.find_median(place))
         yield EncodedColumn(column.name, place, lambda values: np.where(np.isnan(values), middle, values))
     yield from _encode_gaps(column, place, seen)
 
@@ -174,8 +174,8 @@ def _make_equals(level: int) -> Callable[[Floats], Floats]:
 
 def _encode_date(column: Column, place: int, seen: _Seen) -> Iterator[EncodedColumn]:
     """Yield days, and the calendar: the place in the year on a circle, the weekday, the hour on a circle."""
-    if seen.varies(place):
-        middle = np.float32(seen.median(place))
+    if seen.does_vary(place):
+        middle = np.float32(seen.find_median(place))
 
         def filled(values: Floats) -> Floats:
             return np.where(np.isnan(values), middle, values)

@@ -13,7 +13,7 @@ from tasks.runs.step import step, step_key
 from tasks.storage import write_json
 
 
-@step(round_of=lambda given: next_round(given["previous"]))
+@step(round_of=lambda given: number_next_round(given["previous"]))
 def fit(
     dataset: Dataset, encoding: Encoding, folder: Path, options: AuditOptions, previous: Scores | None = None
 ) -> FittedRound:
@@ -27,7 +27,7 @@ def fit(
         InputError: The user's model, the device or the Dask cluster cannot be used.
     """
     model = open_model(dataset, encoding, options)
-    number = next_round(previous)
+    number = number_next_round(previous)
     left_out, target = None if previous is None else previous.path, make_round_folder(folder, number)
     members = model.read_members(
         encoding, None if previous is None else make_round_folder(folder, previous.round)
@@ -50,7 +50,7 @@ def fit(
     )
 
 
-def next_round(previous: Scores | None) -> int:
+def number_next_round(previous: Scores | None) -> int:
     """Return the number of the round after the one with these scores."""
     return 1 if previous is None else previous.round + 1
 

@@ -102,7 +102,7 @@ def subtract_at_labels(labels: Tensor, p: Tensor) -> Tensor:
     return p.scatter_add_(1, labels, p.new_full((), -1.0).expand(labels.shape))
 
 
-def loss_and_gradient(part: StackPart, theta: Tensor) -> tuple[Tensor, Tensor]:
+def compute_loss_and_gradient(part: StackPart, theta: Tensor) -> tuple[Tensor, Tensor]:
     """Return a part's share of the losses (K,) and of their gradients (K, C, width), without regularisation."""
     folds = part.design.folds
     loss, gradient = part.zeros(folds), part.zeros(folds, part.n_classes, part.rows.width)
@@ -114,7 +114,7 @@ def loss_and_gradient(part: StackPart, theta: Tensor) -> tuple[Tensor, Tensor]:
     return loss, gradient
 
 
-def weighted_probabilities(part: StackPart, theta: Tensor) -> list[Tensor]:
+def weight_probabilities(part: StackPart, theta: Tensor) -> list[Tensor]:
     """Return the probabilities of each block, times the samples' training weights, (K, C, b) each."""
     return [_weighted_probabilities(part, block, theta) for block in part.blocks()]
 
@@ -123,7 +123,7 @@ def _weighted_probabilities(part: StackPart, block: Block, theta: Tensor) -> Ten
     return torch.softmax(block.logits(theta), dim=1).mul_(part.weights(block.rows)[:, None])
 
 
-def hessian_product(
+def multiply_hessian(
     part: StackPart, theta: Tensor, vectors: Tensor, kept: list[Tensor] | None = None
 ) -> Tensor:
     """Return a part's share of the products of the Hessians with r vectors (r, width, K, C), as (r, K, C, width).
@@ -146,7 +146,7 @@ def hessian_product(
     return result
 
 
-def hessian_diagonal(part: StackPart, theta: Tensor, kept: list[Tensor] | None = None) -> Tensor:
+def compute_hessian_diagonal(part: StackPart, theta: Tensor, kept: list[Tensor] | None = None) -> Tensor:
     """Return a part's share of the diagonals of the Hessians, (K, C, width): sum_i w_i h_i^2 p_i (1 - p_i).
 
     Args:
@@ -166,7 +166,7 @@ def hessian_diagonal(part: StackPart, theta: Tensor, kept: list[Tensor] | None =
     return result
 
 
-def dense_hessian(part: StackPart, theta: Tensor) -> Tensor:
+def compute_dense_hessian(part: StackPart, theta: Tensor) -> Tensor:
     """Return a part's share of the Hessians as matrices, (K, C, width, C, width)."""
     folds, classes, width = part.design.folds, part.n_classes, part.rows.width
     result = part.zeros(folds, classes, width, classes, width)

@@ -107,7 +107,7 @@ def read_samples(dataset: Dataset, features: FeatureFile, device: str) -> Sample
         None if votes is None else torch.from_numpy(votes).to(where),
         None if features.groups is None else np.load(features.groups.path),
         features.shared,
-        image_shape(dataset, features.plain),
+        find_image_shape(dataset, features.plain),
         features.embedded,
         second=features.second,
     )
@@ -123,7 +123,7 @@ def read_kept(samples: Samples, left_out: Path | None) -> Tensor:
     return keep.to(samples.labels.device)
 
 
-def image_shape(dataset: Dataset, width: int) -> tuple[int, ...] | None:
+def find_image_shape(dataset: Dataset, width: int) -> tuple[int, ...] | None:
     """Return the shape of an image where its pixels are the features, `width` of them; None where these are something else."""
     pixels = dataset.payload == "image" and math.prod(dataset.feature_shape) == width
     return dataset.feature_shape if pixels else None

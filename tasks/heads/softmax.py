@@ -118,7 +118,7 @@ class SoftmaxStack:
         """Return the losses (K,) and the gradient (width, K, C) at theta."""
         loss = 0.5 * self.l2 * theta.square().sum(dim=(0, 2))
         gradient = self.l2 * theta
-        for some_loss, some_gradient in self.place.map(sums.loss_and_gradient, self.parts, (theta,)):
+        for some_loss, some_gradient in self.place.map(sums.compute_loss_and_gradient, self.parts, (theta,)):
             loss += some_loss
             gradient += some_gradient.permute(2, 0, 1)
         return loss, gradient
@@ -137,13 +137,13 @@ class SoftmaxHessian:
         wanted = stack.rows.n * stack.design.folds * stack.n_classes * theta.element_size()
         self._kept: list[list[Tensor]] | None = None
         if wanted <= stack.keep_bytes and isinstance(stack.place, LocalExecutor):
-            self._kept = list(stack.place.map(sums.weighted_probabilities, stack.parts, (theta,)))
+            self._kept = list(stack.place.map(sums.weight_probabilities, stack.parts, (theta,)))
 
     def product(self, vectors: Tensor) -> Tensor:
         """Multiply r vectors, each of the shape of theta: (r, width, K, C) to (r, width, K, C)."""
         result = self.stack.l2 * vectors
         arguments = (self.theta, vectors)
-        for some in self.stack.place.map(sums.hessian_product, self.stack.parts, arguments, self._kept):
+        for some in self.stack.place.map(sums.multiply_hessian, self.stack.parts, arguments, self._kept):
             result += some.permute(0, 3, 1, 2)
         return result
 
@@ -151,7 +151,9 @@ class SoftmaxHessian:
         """Return the exact diagonal, (width, K, C): sum_i w_i h_i^2 p_i (1 - p_i) + l2."""
         result = torch.full_like(self.theta, self.stack.l2)
         kept = self._kept if self.stack.n_classes >= sums.MANY_CLASSES else None
-        for some in self.stack.place.map(sums.hessian_diagonal, self.stack.parts, (self.theta,), kept):
+        for some in self.stack.place.map(
+            sums.compute_hessian_diagonal, self.stack.parts, (self.theta,), kept
+        ):
             result += some.permute(2, 0, 1)
         return result
 
@@ -159,7 +161,7 @@ class SoftmaxHessian:
         """Return the matrices of all folds, (K, width C, width C) in the order of theta's entries."""
         width, folds, classes = self.theta.shape
         result = self.theta.new_zeros(folds, classes, width, classes, width)
-        for some in self.stack.place.map(sums.dense_hessian, self.stack.parts, (self.theta,)):
+        for some in self.stack.place.map(sums.compute_dense_hessian, self.stack.parts, (self.theta,)):
             result += some
         matrix = result.permute(0, 2, 1, 4, 3).reshape(folds, width * classes, width * classes)
         matrix.diagonal(dim1=1, dim2=2).add_(self.stack.l2)

@@ -11,6 +11,6 @@
 """
 
 from tasks.ingest.pipeline import ingest
-from tasks.ingest.source import fingerprint, slug
+from tasks.ingest.source import digest_files, make_short_name
 
-__all__ = ["fingerprint", "ingest", "slug"]
+__all__ = ["digest_files", "ingest", "make_short_name"]

@@ -57,7 +57,7 @@ def find_order(given: GivenProbabilities) -> ClassOrder:
     Raises:
         InputError: No name is a class, and there are not as many numbers as classes.
     """
-    classes = given.labels.classes()
+    classes = given.labels.list_classes()
     lists = len(given.columns) == 1
     places = tuple(str(place) for place in range(given.width))
     named = (
@@ -86,7 +86,7 @@ def find_order(given: GivenProbabilities) -> ClassOrder:
 
 def require_two(given: GivenProbabilities) -> None:
     """Raise InputError where one number a row cannot be the probabilities of all classes."""
-    classes = given.labels.classes()
+    classes = given.labels.list_classes()
     if len(classes) != 2:
         raise InputError(
             f"--pred-probs {given.columns[0]} has one number in each row, and there are {len(classes)} classes",
@@ -97,7 +97,7 @@ def require_two(given: GivenProbabilities) -> None:
 
 def order_of_binary(given: GivenProbabilities) -> ClassOrder:
     """Return which of two classes one column is the probability of: the one that it is named after, or is higher for."""
-    classes = given.labels.classes()
+    classes = given.labels.list_classes()
     means = [
         float(given.values[rows].mean()) if rows.any() else 0.0
         for rows in (np.array([text == name for text in given.texts], bool) for name in classes)

@@ -101,7 +101,7 @@ class OccurrenceCounter:
         digits = "".join(ids).translate(_AS_DIGIT)
         self._keys.append(np.frombuffer(bytes.fromhex(digits), dtype=">u8").astype(np.uint64))
 
-    def numbers(self) -> Array | None:
+    def count_earlier(self) -> Array | None:
         """Return for each row how many rows before it have the same id, (n,) int64; None where all are different."""
         keys = pd.Series(np.concatenate([np.empty(0, np.uint64), *self._keys]))
         return keys.groupby(keys).cumcount().to_numpy() if keys.duplicated().any() else None
@@ -142,7 +142,7 @@ class IdSurvey:
         own = len(np.unique(hashes))
         return 1 - own / self._rows if self._rows else 1.0
 
-    def problems(self) -> dict[int, str]:
+    def find_problems(self) -> dict[int, str]:
         """Return what is wrong with the id of a row, by the number of the row.
 
         Raises:

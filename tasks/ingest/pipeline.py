@@ -29,7 +29,7 @@ from tasks.ingest.labels.derived import MAJORITY, UNANIMOUS, add_majority, check
 from tasks.ingest.labels.survey import LabelSurvey, read_class_names
 from tasks.ingest.leaks.search import drop_leaks
 from tasks.ingest.probabilities import open_probabilities
-from tasks.ingest.source import remember_sources, slug
+from tasks.ingest.source import make_short_name, remember_sources
 from tasks.ingest.table import SourceTable, open_source
 from tasks.ingest.write import Canonical, write_problems, write_truth
 from tasks.records import Dataset, Source, Synthetic
@@ -85,7 +85,7 @@ def ingest(source: Source, folder: Path) -> Dataset:
     log.info("%s: %d rows, %d classes, %s %s", *seen)
     return Dataset(
         path=path,
-        name=slug(source.uri, source.name),
+        name=make_short_name(source.uri, source.name),
         uri=source.uri,
         rows=survey.rows,
         classes=survey.classes,
@@ -221,11 +221,11 @@ def _survey_columns(table: SourceTable, roles: Roles, known: tuple[str, ...], *,
         rows += batch.num_rows
     labels, truths = seen["label"], seen.get("truth")
     labels.merge_spellings(known)
-    classes = labels.classes()
+    classes = labels.list_classes()
     if truths:
         truths.merge_spellings(classes)
         truths.check_names(classes)
-    return _Survey(rows, classes, labels, truths, ids.problems() if ids else {})
+    return _Survey(rows, classes, labels, truths, ids.find_problems() if ids else {})
 
 
 def _open_content(source: Source, table: SourceTable, roles: Roles, labels: LabelSurvey) -> Content:

@@ -132,7 +132,7 @@ def _log_losses(table: SourceTable, models: Sequence[GivenModel], labels: LabelS
     code = [{name: place for place, name in enumerate(model.order.classes)} for model in models]
     columns = dict.fromkeys([labels.column, *(name for model in models for name in model.columns)])
     for batch in table.scan(list(columns)):
-        given = labels.text(batch.column(labels.column)).to_pylist()
+        given = labels.read_text(batch.column(labels.column)).to_pylist()
         for number, model in enumerate(models):
             place = np.array([code[number].get(name or "", -1) for name in given])
             logs = clip_logs(model.read(batch)[0])[np.arange(len(place)), place].astype(np.float64)
@@ -254,7 +254,7 @@ def _read_head(
         matrix, _ = read_numbers(batch, columns, width)
         there = np.all(np.isfinite(matrix), axis=1)
         matrices.append(matrix[there])
-        names = labels.text(batch.column(labels.column)).to_pylist()
+        names = labels.read_text(batch.column(labels.column)).to_pylist()
         texts += [name for name, known in zip(names, there.tolist(), strict=True) if known]
         if len(texts) >= LOOK:
             break

@@ -252,13 +252,13 @@ def _make_unreadable_error(part: Part) -> InputError:
     return part.problem(named, fix=f"convert it to (or name it) {list_readable_suffixes()}")
 
 
-def slug(uri: str, name: str | None = None) -> str:
+def make_short_name(uri: str, name: str | None = None) -> str:
     """Return the short name of a data set: lower case, digits and dashes.
 
     Args:
         name: What the user calls it, if anything.
 
-    >>> slug("s3://bucket/My Cats (2).csv.gz"), slug("sample:digits"), slug("train.csv", "Pets")
+    >>> make_short_name("s3://bucket/My Cats (2).csv.gz"), make_short_name("sample:digits"), make_short_name("train.csv", "Pets")
     ('my-cats-2', 'digits', 'pets')
     """
     # 40 characters keep a run id that contains the name readable in a table.
@@ -276,7 +276,7 @@ def _name_source(uri: str) -> str:
     return f"{name} {sheet}"
 
 
-def fingerprint(uri: str) -> str:
+def digest_files(uri: str) -> str:
     """Return a digest of the names, sizes and times of a source's files: it changes when a file does."""
     with explain_access_errors(uri):
         stamps = look_once(("stamps", uri), lambda: [part.fingerprint() for part in locate(uri)])

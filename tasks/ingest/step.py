@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from tasks.ingest import fingerprint
+from tasks.ingest import digest_files
 from tasks.ingest import ingest as ingest_source
 from tasks.records import Dataset, Source
 from tasks.runs.step import step
 
 
-@step(reads=lambda given: {"files": fingerprint(given["source"].uri)}, may_retry=True)
+@step(reads=lambda given: {"files": digest_files(given["source"].uri)}, may_retry=True)
 def ingest(source: Source, folder: Path) -> Dataset:
     """Read the source into `folder`, or return what an earlier try made of the same, unchanged files.
 

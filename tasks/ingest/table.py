@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from tasks.errors import InputError, list_names
 from tasks.ingest.columns.inference import AS_WRITTEN, Conversion, infer_types
 from tasks.ingest.folder import open_source_folder
-from tasks.ingest.formats import formats
+from tasks.ingest.formats import list_formats
 from tasks.ingest.images.folder import open_images
 from tasks.ingest.nested import flatten_objects
 from tasks.ingest.partitions import add_folder_columns
@@ -44,7 +44,7 @@ class SourceTable:
     def untyped(self) -> bool:
         """Whether the format has no types, so that a number may only look like one."""
         kind = self.readers[0].part.kind
-        return kind is not None and not formats()[kind].TYPED
+        return kind is not None and not list_formats()[kind].TYPED
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -200,7 +200,7 @@ def open_part(part: Part, as_text: frozenset[str]) -> FileReader:
     with explain_access_errors(part.shown):
         if part.size == 0:
             raise part.problem("the file is empty")
-    found = formats()[part.kind or ""].open_part(part, as_text)
+    found = list_formats()[part.kind or ""].open_part(part, as_text)
     return (
         found if isinstance(found, FileReader) else FileReader(part, found.schema, found.batches, found.place)
     )

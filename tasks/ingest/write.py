@@ -79,7 +79,7 @@ class Canonical:
             for batch in self._read_batches(digest, occurrences):
                 writer.write_batch(batch)
         self.problems.update(self.without_id)
-        numbers = occurrences.numbers() if occurrences else None
+        numbers = occurrences.count_earlier() if occurrences else None
         if numbers is not None:
             number_occurrences(path, numbers)
         return digest.hexdigest()
@@ -94,7 +94,7 @@ class Canonical:
         for batch in regroup(self.table.scan([name for name in named if name], rows), rows, _GROUP_BYTES):
             encoded = self.content.encode(batch, row)
             self.problems.update({row + offset: why for offset, why in encoded.problems.items()})
-            labels = self.labels.text(batch.column(roles.label))
+            labels = self.labels.read_text(batch.column(roles.label))
             texts = labels.to_pylist()
             for row_hash, label in zip(encoded.hashes, texts, strict=True):
                 digest.update(write_identity_line(row_hash, label))
@@ -193,7 +193,7 @@ def write_truth(table: SourceTable, truths: LabelSurvey, dataset: Path, final: P
     pairs = zip(_rebatch(ids), _rebatch(table.scan([truths.column], ROWS_PER_GROUP)), strict=True)
     with open_table_writer(final, schema) as writer:
         for named, true in pairs:
-            columns = [named.column(0), truths.text(true.column(0))]
+            columns = [named.column(0), truths.read_text(true.column(0))]
             writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
 
 

@@ -86,7 +86,7 @@ class NetworkModel(LearnedFeatures):
         """Train the network of a fold, or read back the one that was trained before the run was killed."""
         task = self.task
         trained = train_or_load(task, index, seed, fold, folder)
-        body = body_of(task, trained.network)
+        body = find_body(task, trained.network)
 
         def inputs(raw: Tensor) -> Tensor:
             return task.inputs(raw).float()
@@ -130,7 +130,7 @@ def train_or_load(task: TrainingTask, index: Tensor, seed: int, fold: int, folde
     return trained
 
 
-def body_of(task: TrainingTask, network: nn.Module) -> nn.Module:
+def find_body(task: TrainingTask, network: nn.Module) -> nn.Module:
     """Return a network without its last linear layer, in evaluation mode."""
     probe = task.inputs_of(torch.arange(min(2, task.features.n), device=task.labels.device))
     return split_network(network, probe).body.eval()

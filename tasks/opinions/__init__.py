@@ -57,7 +57,7 @@ def explain_absence(samples: Samples, options: AuditOptions, texts: Texts | None
     """
     n, classes = samples.features.n, samples.n_classes
     reasons = {
-        "--models names heads alone": not options.kinds(),
+        "--models names heads alone": not options.list_kinds(),
         # Trees and boosting on directions of texts take as long as the audit, and find nothing more.
         "the features are directions of texts": texts is None and samples.shared == samples.features.width,
         "the raters' answers stand beside the heads": samples.votes is not None,
@@ -89,7 +89,7 @@ def ask_kinds(
     beside = 0 < samples.shared < samples.features.width - samples.embedded or samples.second != "embedding"
     if texts is None or beside:  # there is more than texts
         contents["numbers"] = samples.features.width, _read_numbers(samples)
-    kinds = {name: find_kind(name) for name in options.kinds()}
+    kinds = {name: find_kind(name) for name in options.list_kinds()}
     kinds = {name: kind for name, kind in kinds.items() if kind.CONTENT in contents}
     rows = {name: kind.rows_of(contents[kind.CONTENT][0], samples.n_classes) for name, kind in kinds.items()}
     chosen = [name for name in kinds if rows[name]]

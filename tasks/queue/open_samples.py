@@ -72,7 +72,7 @@ class WantedSamples:
         asked[self.doubtful] = True
         return asked
 
-    def without(self, decided: Array) -> Array:
+    def drop_answered(self, decided: Array) -> Array:
         """Return what is left to look at, (n,) bool."""
         left: Array = self.flagged & ~decided
         doubtful = self.doubtful[~decided[self.doubtful]]
@@ -118,7 +118,7 @@ def choose_shown(
     seen = np.where(asked, SAME, np.where(compared == CHANGED, CHANGED, NEW)).astype(np.int8)
     if anew:
         return _show_all(wanted, seen, decided, folder)
-    undecided = wanted.without(decided)
+    undecided = wanted.drop_answered(decided)
     still_open, shown = undecided & asked, undecided & ~asked
     formers = earlier_hashes.list_formers(earlier)
     flagged_before = _read_flagged_before(matched, previous)
@@ -150,7 +150,7 @@ def _show_all(wanted: WantedSamples, seen: Array, decided: Array, folder: Path) 
     """Return what a queue shows that looks at no queue before it: all but what was decided; write how much that was."""
     if (count := int((wanted.flagged & decided).sum())) > 0:
         write_json({"previous": None, "decided": count}, folder / SINCE)
-    shown = wanted.without(decided)
+    shown = wanted.drop_answered(decided)
     return ShownSamples(shown, np.zeros_like(shown), seen)
 
 

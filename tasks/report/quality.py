@@ -27,7 +27,7 @@ class Ranking:
     scores: Mapping[str, Floats]
 
 
-def ranking(scores: ScoreColumns, baselines: Path | None) -> Ranking | None:
+def read_ranking(scores: ScoreColumns, baselines: Path | None) -> Ranking | None:
     """Return what a precision-recall curve is drawn from, None where no truth is known.
 
     Args:
@@ -45,11 +45,11 @@ def ranking(scores: ScoreColumns, baselines: Path | None) -> Ranking | None:
     return Ranking(scores.wrong[known], finite) if "score" in finite and known.any() else None
 
 
-def measures(ranked: Ranking, name: str) -> dict[str, float] | None:
+def read_measures(ranked: Ranking, name: str) -> dict[str, float] | None:
     """Return the measures of one ranking, None where there is nothing to find or nothing else.
 
     >>> found = Ranking(np.array([True, False, True]), {"score": np.array([0.1, 0.2, 0.3])})
-    >>> {key: round(value, 3) for key, value in measures(found, "score").items()}
+    >>> {key: round(value, 3) for key, value in read_measures(found, "score").items()}
     {'average_precision': 0.833, 'auroc': 0.5, 'precision_at_n': 0.5}
     """
     from sklearn.metrics import average_precision_score, roc_auc_score  # noqa: PLC0415 (a second to import)
@@ -65,7 +65,7 @@ def measures(ranked: Ranking, name: str) -> dict[str, float] | None:
     }
 
 
-def quality(scores: ScoreColumns, baselines: Path | None) -> dict[str, object] | None:
+def read_quality(scores: ScoreColumns, baselines: Path | None) -> dict[str, object] | None:
     """Return the quality of the queue as `summary.json` holds it, None without the truth.
 
     A measure that is undefined is None, and `undefined` says why.
@@ -79,10 +79,10 @@ def quality(scores: ScoreColumns, baselines: Path | None) -> dict[str, object] |
     wrong, flagged = scores.wrong & known, scores.flagged & known
     found = wrong & flagged
     right = scores.suggested[found] == scores.truth[found]
-    ranked = ranking(scores, baselines)
+    ranked = read_ranking(scores, baselines)
     values = {
         "n_errors": int(wrong.sum()),
-        **((measures(ranked, "score") if ranked else None) or dict.fromkeys(RANKED)),
+        **((read_measures(ranked, "score") if ranked else None) or dict.fromkeys(RANKED)),
         "precision": _divide(int(found.sum()), int(flagged.sum())),
         "recall": _divide(int(found.sum()), int(wrong.sum())),
         "f1": _divide(2 * int(found.sum()), int(flagged.sum()) + int(wrong.sum())),
@@ -93,7 +93,7 @@ def quality(scores: ScoreColumns, baselines: Path | None) -> dict[str, object] |
     return {
         **values,
         "undefined": {name: why[name] for name, value in values.items() if value is None},
-        "baselines": {name: measures(ranked, name) for name in others if ranked},
+        "baselines": {name: read_measures(ranked, name) for name in others if ranked},
     }
 
 

@@ -17,7 +17,7 @@ from tasks.controls.trust import judge_trust
 from tasks.ingest.leaks.search import REPEATS, list_reasons
 from tasks.options import AuditOptions
 from tasks.records import Encoding, FittedRound, Queue, Scores
-from tasks.report.quality import quality
+from tasks.report.quality import read_quality
 from tasks.show.scores import ScoreColumns
 from tasks.show.view import RunView
 
@@ -69,7 +69,7 @@ def summarise_run(view: RunView) -> Summary:
         "convergence": _summarize_convergence(view),
     }
     summary = {name: part for name, part in parts.items() if part is not None}
-    summary["quality"] = quality(view.scores, view.path("baselines.parquet")) if view.scores else None
+    summary["quality"] = read_quality(view.scores, view.path("baselines.parquet")) if view.scores else None
     keys = ("step", "seconds", "peak_memory_mb")
     steps = [({key: step[key] for key in keys}, _count_rows(step["record"])) for step in view.steps]
     summary["steps"] = [{**cost, "rows": rows} for cost, rows in steps]

@@ -114,12 +114,12 @@ class Atlas:
         """Return the row of the data set of some samples beyond the queue, and of their neighbours."""
         return {name: self._rows[name] for name in sample_ids if name in self._rows}
 
-    def alike(self, position: int) -> list[int]:
+    def find_alike(self, position: int) -> list[int]:
         """Return the positions of the samples most like one, itself first; [] where it is not on the map."""
         place = np.flatnonzero(self.positions == position) if self.exists else ()
         return list(map(int, self.positions[self._find_nearest(place, ALIKE)[0]])) if len(place) else []
 
-    def inside(self, lasso: str) -> list[int]:
+    def find_inside(self, lasso: str) -> list[int]:
         """Return the positions of the samples within a lasso, those of the queue first.
 
         Args:

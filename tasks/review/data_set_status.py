@@ -45,7 +45,7 @@ class DataSetStatus(BaseModel):
 
 def read_standings(out: Path) -> list[DataSetStatus]:
     """Return how each data set under `out` stands, by name."""
-    settled, others = Ledger(read_log(out)).settled(), find_equal_hashes(out / "runs")
+    settled, others = Ledger(read_log(out)).list_settled(), find_equal_hashes(out / "runs")
     found = [
         _summarize_run(out / "runs" / run, key, settled, others) for key, run in find_newest_runs(out).items()
     ]
@@ -91,10 +91,10 @@ def count_unsettled(path: Path, settled: set[tuple[str, str]], others: Mapping[s
     return sum(not is_settled(Key(*pair), settled, others) for pair in pairs)
 
 
-def sparkline(values: list[float | None]) -> str:
+def draw_sparkline(values: list[float | None]) -> str:
     """Return a line of bars, the largest value the highest; a dot for a missing value.
 
-    >>> sparkline([0.0, 0.05, None, 0.1])
+    >>> draw_sparkline([0.0, 0.05, None, 0.1])
     '▁▅·█'
     """
     most = max((value for value in values if value), default=0.0) or 1.0

@@ -13,7 +13,7 @@ from tasks.review.log import read_log
 from tasks.runs.history import list_past_runs
 from tasks.show.text import pluralise
 from tasks.storage import read_json
-from tasks.terminal import one_line
+from tasks.terminal import write_one_line
 
 
 class Week(Record):
@@ -77,11 +77,11 @@ def format_digest(weeks: Sequence[Week]) -> str:
 
 
 def _write_line(week: Week) -> str:
-    who = ", ".join(f"{one_line(name)} {count:,}" for name, count in week.reviewers.items())
+    who = ", ".join(f"{write_one_line(name)} {count:,}" for name, count in week.reviewers.items())
     known = [f"{rate:.1%}" for rate in week.noise if rate is not None]
     trend = " → ".join(dict.fromkeys([known[0], known[-1]])) if known else "unknown"
     return (
-        f"{re.sub(r'^.*/', '', one_line(week.source))}: {pluralise(week.flagged, 'new flag')} "
+        f"{re.sub(r'^.*/', '', write_one_line(week.source))}: {pluralise(week.flagged, 'new flag')} "
         f"in {pluralise(week.nights, 'sweep')}, "
         f"{week.decided:,} decided{f' ({who})' if who else ''}, noise {trend}"
     )

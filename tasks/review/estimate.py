@@ -132,7 +132,7 @@ def estimate_errors_left(
     return ErrorsLeft(expected, low, high, len(undecided))
 
 
-def outlook(outcomes: Sequence[bool], undecided: int, worth: float = WORTH) -> Outlook | None:
+def estimate_outlook(outcomes: Sequence[bool], undecided: int, worth: float = WORTH) -> Outlook | None:
     """Say whether the next samples are likely to pay.
 
     Args:
@@ -142,7 +142,7 @@ def outlook(outcomes: Sequence[bool], undecided: int, worth: float = WORTH) -> O
     Returns:
         None while fewer than `WINDOW` are decided or nothing is left.
 
-    >>> outlook([False] * 50, 1000).stop, outlook([True, False] * 25, 1000).stop
+    >>> estimate_outlook([False] * 50, 1000).stop, estimate_outlook([True, False] * 25, 1000).stop
     (True, False)
     """
     if len(outcomes) < WINDOW or undecided == 0:

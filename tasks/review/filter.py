@@ -49,7 +49,7 @@ class Filter(Record):
     value: str = Field("", max_length=200)
     whose: str = ""
 
-    def finds(self, item: Item, status: str) -> bool:
+    def does_match(self, item: Item, status: str) -> bool:
         """Whether an item with this status is in the part, by what the queue says of it."""
         wanted = status != "todo" if self.state == "done" else self.state in ("all", status)
         return (

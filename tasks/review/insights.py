@@ -16,9 +16,9 @@ from tasks.review.estimate import (
     Outlook,
     Rate,
     estimate_errors_left,
+    estimate_outlook,
     estimate_rate,
     judge_reviewer,
-    outlook,
 )
 from tasks.review.ledger import Key, Ledger
 from tasks.review.log import Decision
@@ -62,7 +62,7 @@ def measure_review(state: Array, when: Array, counts: Array, worth: float = WORT
         estimate_rate(wrong),
         estimate_rate(wrong[-WINDOW:]),
         estimate_errors_left(decided.tolist(), wrong, undecided.tolist()),
-        outlook(wrong, len(undecided), worth),
+        estimate_outlook(wrong, len(undecided), worth),
         count_states(state[counts].tolist()),
         count_states(state[~counts].tolist()),
     )
@@ -83,7 +83,7 @@ def list_reviewers(items: Sequence[Item], ledger: Ledger) -> list[Reviewer]:
     """Return what each reviewer did in this queue, and how they answered the controls, by name."""
     answers: dict[str, list[tuple[Item, Decision]]] = {}
     for item in items:
-        for name, row in ledger.standing(item.key).items():
+        for name, row in ledger.find_standing(item.key).items():
             answers.setdefault(name, []).append((item, row))
     return [_describe_reviewer(name, rows) for name, rows in sorted(answers.items())]
 
@@ -121,7 +121,7 @@ def compare_reviewers(ledger: Ledger, keys: Iterable[Key]) -> list[Agreement]:
     """
     answers: dict[str, dict[Key, str]] = {}
     for key in keys:
-        for reviewer, row in ledger.opinions(key).items():
+        for reviewer, row in ledger.list_opinions(key).items():
             answers.setdefault(reviewer, {})[key] = row.outcome
     pairs = (_measure_agreement(a, b, answers[a], answers[b]) for a, b in combinations(sorted(answers), 2))
     return [pair for pair in pairs if pair.samples]

@@ -51,10 +51,10 @@ class Ledger:
     >>> key = {"sample_id": "a", "content_hash": "h", "given_label": "cat"}
     >>> first = Decision(seq=1, decision="keep", reviewer="Ada", **key)
     >>> ledger = Ledger([first, replace(first, seq=2, decision="drop", reviewer="Bo", role="second")])
-    >>> sorted(ledger.standing(Key("h", "cat"))), ledger.disagrees(Key("h", "cat"))
+    >>> sorted(ledger.find_standing(Key("h", "cat"))), ledger.is_disputed(Key("h", "cat"))
     (['Ada', 'Bo'], True)
     >>> ledger.add([replace(first, seq=3, decision="undo", reviewer="Bo", undoes=2)])
-    >>> sorted(ledger.standing(Key("h", "cat")))
+    >>> sorted(ledger.find_standing(Key("h", "cat")))
     ['Ada']
     """
 
@@ -93,11 +93,11 @@ class Ledger:
         """Return the rows that no undo took back, oldest first."""
         return [self._rows[seq] for seq in sorted(self._rows)]
 
-    def standing(self, key: Key) -> dict[str, Decision]:
+    def find_standing(self, key: Key) -> dict[str, Decision]:
         """Return the latest answer of each reviewer."""
         return {reviewer: stack[-1] for reviewer, stack in self._stacks.get(key, {}).items()}
 
-    def opinions(self, key: Key) -> dict[str, Decision]:
+    def list_opinions(self, key: Key) -> dict[str, Decision]:
         """Return the latest answer of each reviewer that was given without seeing the others'."""
         blind = {
             reviewer: list(takewhile(lambda row: row.role != "adjudication", stack))
@@ -105,7 +105,7 @@ class Ledger:
         }
         return {reviewer: stack[-1] for reviewer, stack in blind.items() if stack}
 
-    def adjudication(self, key: Key) -> Decision | None:
+    def find_adjudication(self, key: Key) -> Decision | None:
         """Return the latest standing answer of whoever settled a disagreement: another one of theirs replaces it."""
         settled = [
             stack[-1]
@@ -114,10 +114,10 @@ class Ledger:
         ]
         return max(settled, key=lambda row: row.seq, default=None)
 
-    def disagrees(self, key: Key) -> bool:
+    def is_disputed(self, key: Key) -> bool:
         """Whether reviewers gave different answers and nobody has settled it yet."""
-        outcomes = {row.outcome for row in self.opinions(key).values()}
-        return len(outcomes) > 1 and self.adjudication(key) is None
+        outcomes = {row.outcome for row in self.list_opinions(key).values()}
+        return len(outcomes) > 1 and self.find_adjudication(key) is None
 
     def resolve(self, key: Key, rule: Rule = "majority") -> Resolution:
         """Return what the answers say together.
@@ -126,9 +126,9 @@ class Ledger:
         abstains unless all are. `majority`: the most frequent answer, a tie settles nothing. `unanimous`: any
         difference settles nothing. `latest`: the newest answer counts.
         """
-        answers = self.opinions(key)
+        answers = self.list_opinions(key)
         votes = tuple(sorted(answers.values(), key=lambda row: row.seq))
-        if (settled := self.adjudication(key)) is not None:
+        if (settled := self.find_adjudication(key)) is not None:
             return Resolution(settled.outcome, (*votes, settled))
         if not votes:
             return Resolution(None, ())
@@ -141,14 +141,14 @@ class Ledger:
         settles = len(leaders) == 1 and (rule == "majority" or len(counts) == 1)
         return Resolution(leaders[0] if settles else None, votes)
 
-    def settled(self) -> set[tuple[str, str]]:
+    def list_settled(self) -> set[tuple[str, str]]:
         """Return the (content hash, label) pairs not to be asked again: as decided on, and as decided.
 
         What the reviewers disagree about is not settled.
         """
         pairs: set[tuple[str, str]] = set()
         for key in self._stacks:
-            if key.control or self.disagrees(key):
+            if key.control or self.is_disputed(key):
                 continue
             pairs.add((key.content_hash, key.given_label))
             if (label := self.resolve(key).label) is not None:

@@ -205,7 +205,7 @@ class DecisionLog:
         with self._open_for_reading():
             return _select_action(self._connection, action)
 
-    def since(self, seq: int = 0) -> list[Decision]:
+    def list_since(self, seq: int = 0) -> list[Decision]:
         """Return the rows after `seq`, oldest first.
 
         Raises:
@@ -265,7 +265,7 @@ def read_log(out: Path) -> list[Decision]:
     if not log_path(out).exists():
         return []
     with closing(DecisionLog(log_path(out))) as log:
-        return log.since(0)
+        return log.list_since(0)
 
 
 def _open(path: Path) -> sqlite3.Connection:

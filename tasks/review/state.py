@@ -104,7 +104,7 @@ class Review:
         self._counts = np.array([not item.is_control for item in queue.items], dtype=bool)  # (items,)
         self._dealt = deal_items(queue.items, self.options.shares, self._is_double)
         size = len(queue.items)
-        self._rows = self.log.since(0)  # every row taken in so far, undos too, in order
+        self._rows = self.log.list_since(0)  # every row taken in so far, undos too, in order
         self.ledger = Ledger(self._rows)
         # Of each item: its state without answers (to do, or settled), its public state, and the row that decided (0: open).
         self._unanswered = np.zeros(size, np.int8)
@@ -115,7 +115,7 @@ class Review:
         self._counted = -1
         for key in self._places:
             self._look(key)
-        settled, others = self.ledger.settled(), find_equal_hashes(self.queue.run.parent)
+        settled, others = self.ledger.list_settled(), find_equal_hashes(self.queue.run.parent)
         for item in self.queue.items:
             if self._state[item.position] == TODO and is_settled(item.key, settled, others):
                 self._unanswered[item.position] = self._state[item.position] = SETTLED
@@ -123,7 +123,7 @@ class Review:
     def refresh(self) -> None:
         """Take in what others have written to the log."""
         with self.lock:
-            rows = self.log.since(self.ledger.seq)
+            rows = self.log.list_since(self.ledger.seq)
             self.ledger.add(rows)
             for key in {make_key(row) for row in rows}:
                 self._look(key)
@@ -133,7 +133,7 @@ class Review:
         """Bring the items of a key up to date."""
         if key not in self._places:
             return
-        opinions, settled = self.ledger.opinions(key), self.ledger.adjudication(key)
+        opinions, settled = self.ledger.list_opinions(key), self.ledger.find_adjudication(key)
         state, votes = combine_answers(self.ledger, key), self.ledger.resolve(key).votes
         waits = len(opinions) == 1 and settled is None and self._is_double(key)
         for place in self._places[key]:
@@ -163,13 +163,13 @@ class Review:
             return np.ones(len(self._dealt), bool)
         return np.array([not people or reviewer in people for people in self._dealt], bool)
 
-    def todo(self, reviewer: str) -> int:
+    def count_open(self, reviewer: str) -> int:
         """Return how many items wait for this reviewer."""
         mine = self.share(reviewer)
         blind = sum(bool(mine[at]) and name != reviewer for at, name in self._first.items())
         return int(((self._state == TODO) & mine).sum()) + blind
 
-    def total(self, reviewer: str) -> int:
+    def count_items(self, reviewer: str) -> int:
         """Return how many items are this reviewer's."""
         return int(self.share(reviewer).sum())
 
@@ -192,7 +192,7 @@ class Review:
         """Whether nothing waits for anybody: no sample, no second opinion, no disagreement."""
         return not self._first and not np.isin(self._state, (TODO, DISAGREE)).any()
 
-    def changed(self, seq: int, reviewer: str) -> dict[int, str]:
+    def list_changed(self, seq: int, reviewer: str) -> dict[int, str]:
         """Return what each position is to this reviewer that others have decided on after row `seq`."""
         with self.lock:
             rows = self._rows[bisect_right(self._rows, seq, key=lambda row: row.seq) :]
@@ -206,15 +206,15 @@ class Review:
         beyond = [self._beyond[key] for key in keys if key in self._beyond]
         return [*(self.queue.items[at] for at in queued), *beyond]
 
-    def others(self, item: Item, reviewer: str) -> list[Decision]:
+    def list_others(self, item: Item, reviewer: str) -> list[Decision]:
         """Return the answers of other people that this reviewer may see."""
         if self.is_blind(item, reviewer):
             return []
-        mine = self.ledger.opinions(item.key).get(reviewer)
+        mine = self.ledger.list_opinions(item.key).get(reviewer)
         blind_pair = mine is not None and self._is_double(item.key)
-        if blind_pair and not self.ledger.disagrees(item.key):
+        if blind_pair and not self.ledger.is_disputed(item.key):
             return []
-        return [row for name, row in sorted(self.ledger.standing(item.key).items()) if name != reviewer]
+        return [row for name, row in sorted(self.ledger.find_standing(item.key).items()) if name != reviewer]
 
     def select(self, wanted: Filter, reviewer: str, among: Sequence[Item] | None = None) -> list[Item]:
         """Return the items that match, in order.
@@ -227,7 +227,7 @@ class Review:
             every = self.queue.items
             among = every if wanted.whose == EVERYBODY else [item for item in every if mine[item.position]]
         with self.lock:
-            items = [item for item in among if wanted.finds(item, self.status(item, reviewer))]
+            items = [item for item in among if wanted.does_match(item, self.status(item, reviewer))]
         return sorted(items, key=_SORTS[wanted.sort]) if wanted.sort in _SORTS else items
 
     def decide(self, items: Sequence[Item], answer: Answer, reviewer: str) -> list[Decision]:
@@ -256,7 +256,7 @@ class Review:
         return rows
 
     def _draft_decision(self, item: Item, answer: Answer, reviewer: str) -> Decision:
-        others = [name for name in self.ledger.standing(item.key) if name != reviewer]
+        others = [name for name in self.ledger.find_standing(item.key) if name != reviewer]
         suggestion = answer.verdict == "suggestion"
         # Of a selection some answers may have been shown: those of a sample that is still blind were not.
         seen = answer.seen and not self.is_blind(item, reviewer)
@@ -291,22 +291,22 @@ class Review:
     def take(self, items: Sequence[Item], reviewer: str) -> Item | None:
         """Open the first item that nobody else has before them, else the first, and return it; two reviewers get two."""
         with self.lock:
-            busy = self.busy(reviewer)
+            busy = self.find_busy(reviewer)
             taken = next((item for item in items if item.position not in busy), items[0] if items else None)
             if taken is not None:
                 self.open(taken, reviewer)
             return taken
 
-    def busy(self, reviewer: str) -> set[int]:
+    def find_busy(self, reviewer: str) -> set[int]:
         """Return the positions that others have before them just now."""
-        return {at for name, at in self.present().items() if name != reviewer}
+        return {at for name, at in self.find_present().items() if name != reviewer}
 
-    def present(self) -> dict[str, int]:
+    def find_present(self) -> dict[str, int]:
         """Return who has a sample open, and which."""
         since = time.monotonic() - _LEASE_S
         return {name: at for name, (at, when) in list(self._open.items()) if when > since}
 
-    def paced(self) -> ReviewStanding:
+    def pace(self) -> ReviewStanding:
         """Return the figures of the review, brought up to date every `STEP` rows of the log."""
         with self.lock:
             if self._standing is None or self.ledger.seq // STEP != self._counted:

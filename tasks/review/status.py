@@ -81,14 +81,14 @@ def count_status(run: Path, out: Path) -> Status:
         out: The output folder, where the log is.
     """
     ledger, others = Ledger(read_log(out)), find_equal_hashes(run.parent)
-    names = Counter(name for key in list_run_keys(run, ledger) for name in ledger.standing(key))
+    names = Counter(name for key in list_run_keys(run, ledger) for name in ledger.find_standing(key))
     earlier = run / OPEN
     flagged = read_parquet(run / "scores.parquet", columns=["flagged"])["flagged"]
     return Status(
         run=run.name,
         flagged=pc.sum(flagged).as_py() or 0,
         queue=tally_run(run, ledger, others),
-        earlier=count_unsettled(earlier, ledger.settled(), others) if earlier.exists() else 0,
+        earlier=count_unsettled(earlier, ledger.list_settled(), others) if earlier.exists() else 0,
         known=count_known(ledger, run.name),
         reviewers=dict(names.most_common()),
     )

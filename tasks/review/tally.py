@@ -77,7 +77,7 @@ def combine_answers(ledger: Ledger, key: Key) -> int:
     resolved = ledger.resolve(key)
     if not resolved.votes:
         return TODO
-    if ledger.disagrees(key):
+    if ledger.is_disputed(key):
         return DISAGREE
     if resolved.label is not None:
         return KEEP if resolved.label == key.given_label else RELABEL
@@ -117,7 +117,7 @@ def tally_run(run: Path, ledger: Ledger, others: Mapping[str, Collection[str]] |
         others: Hashes of the same content in other runs, by hash; None where what was settled earlier need not be told from
             what is open.
     """
-    settled = ledger.settled() if others is not None else set()
+    settled = ledger.list_settled() if others is not None else set()
     states = []
     for key in list_run_keys(run, ledger):
         state = combine_answers(ledger, key)
@@ -131,4 +131,4 @@ def count_known(ledger: Ledger, run_id: str) -> int:
 
 
 def _is_answered(ledger: Ledger, key: Key, run_id: str) -> bool:
-    return any(row.run == run_id for row in ledger.standing(key).values())
+    return any(row.run == run_id for row in ledger.find_standing(key).values())

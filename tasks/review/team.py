@@ -35,7 +35,7 @@ def list_team(review: Review) -> list[ReviewerProgress]:
     """Return everybody who has a share, a decision or a sample open, by name."""
     with review.lock:
         rows = [row for row in review.ledger.rows() if row.run == review.queue.run_id]
-        here = review.present()
+        here = review.find_present()
         since = (datetime.now(UTC) - RECENT).isoformat(timespec="milliseconds")
         found = []
         for name in sorted({*review.options.shares, *(row.reviewer for row in rows), *here}):
@@ -44,8 +44,8 @@ def list_team(review: Review) -> list[ReviewerProgress]:
                 ReviewerProgress(
                     name=name,
                     classes=review.options.shares.get(name, ()),
-                    share=review.total(name) if name in review.options.shares else None,
-                    left=review.todo(name),
+                    share=review.count_items(name) if name in review.options.shares else None,
+                    left=review.count_open(name),
                     decided=len({make_key(row) for row in own}),
                     recent=sum(row.time >= since for row in own),
                     last=own[-1].time if own else "",

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from tasks.json_objects import read_object
 from tasks.runs.data_sets import read_date
 from tasks.runs.lifecycle import State, read_state
-from tasks.terminal import align_columns, one_line
+from tasks.terminal import align_columns, write_one_line
 
 # The files of a run that a line of the list is read from.
 DESCRIBING = ("config.yaml", "steps/ingest.json", "steps/flag.json")
@@ -89,5 +89,5 @@ def format_as_table(runs: list[PastRun]) -> str:
     for run in runs:
         rows, flagged = ("-" if count is None else f"{count:,}" for count in (run.rows, run.flagged))
         date = f"{run.date:%Y-%m-%d %H:%M}"
-        lines.append((run.run_id, date, rows, flagged, run.state, one_line(run.source)))
+        lines.append((run.run_id, date, rows, flagged, run.state, write_one_line(run.source)))
     return "".join(f"{line}\n" for line in align_columns(lines))

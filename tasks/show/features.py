@@ -12,7 +12,7 @@ Floats = npt.NDArray[np.float64]
 SHOWN = 5
 
 
-def effects(view: RunView, saliency: Floats) -> Floats:
+def compute_effects(view: RunView, saliency: Floats) -> Floats:
     """Return how the influence changes when each feature rises by one standard deviation, to first order.
 
     Args:
@@ -22,13 +22,13 @@ def effects(view: RunView, saliency: Floats) -> Floats:
     return saliency if spread is None or len(spread) != saliency.shape[-1] else np.asarray(saliency * spread)
 
 
-def feature_name(view: RunView, place: int) -> str:
+def name_feature(view: RunView, place: int) -> str:
     """Return a feature's name, its number where it has none."""
     names = view.feature_names
     return show_plain(names[place], NAME) if place < len(names) else f"feature {place + 1}"
 
 
-def bars(view: RunView, effect: Floats, caption: str, shown: int = SHOWN) -> Bars | None:
+def draw_bars(view: RunView, effect: Floats, caption: str, shown: int = SHOWN) -> Bars | None:
     """Return the features of largest effect as signed bars, None where all effects are 0.
 
     Args:
@@ -39,5 +39,5 @@ def bars(view: RunView, effect: Floats, caption: str, shown: int = SHOWN) -> Bar
     if not largest:
         return None
     order = np.argsort(-np.abs(effect), kind="stable")[:shown].tolist()
-    found = [(feature_name(view, i), float(effect[i])) for i in order]
+    found = [(name_feature(view, i), float(effect[i])) for i in order]
     return Bars(caption, [Bar(name, format_number(size), size / float(largest)) for name, size in found])

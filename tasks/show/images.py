@@ -35,7 +35,7 @@ HARMFUL = np.array([230.0, 97.0, 0.0])
 HELPFUL = np.array([0.0, 114.0, 212.0])
 
 
-def thumbnail(data: object, alt: str, side: int = SIDE) -> Image | None:
+def draw_thumbnail(data: object, alt: str, side: int = SIDE) -> Image | None:
     """Return a picture of at most `side` pixels a side, None where the bytes are not a picture.
 
     Args:
@@ -58,7 +58,7 @@ def encode_data_uri(picture: Pillow.Image, alt: str, side: int = SIDE) -> Image:
     return Image(uri, alt, *picture.size)
 
 
-def overlay(data: object, saliency: Floats, shape: tuple[int, ...], alt: str) -> Image | None:
+def draw_overlay(data: object, saliency: Floats, shape: tuple[int, ...], alt: str) -> Image | None:
     """Return the picture, faded, with the saliency over it; None where one does not fit the other.
 
     Args:
@@ -112,13 +112,13 @@ def _scale(field: Floats) -> Floats:
     return np.clip(field / strength, -1, 1)
 
 
-def safe_png(data: bytes) -> bytes | None:
+def write_safe_png(data: bytes) -> bytes | None:
     """Decode an image and return it as a new PNG of at most `MAX_SIDE` pixels; None if it cannot be shown.
 
     Nothing of the original file survives but its pixels: no metadata, no trailing bytes, no script in
     disguise.
 
-    >>> safe_png(b"<svg onload=alert(1)>") is None
+    >>> write_safe_png(b"<svg onload=alert(1)>") is None
     True
     """
     shown = _shrink_to(data, MAX_SIDE)

@@ -65,10 +65,10 @@ class Usual:
         whole = self.counts.sum(0) / self.counts.sum()
         return (self.counts + ADDED * whole) / (self.counts.sum(1, keepdims=True) + ADDED)
 
-    def speaks(self, text: str, given: int, suggested: int) -> float:
+    def measure_difference(self, text: str, given: int, suggested: int) -> float:
         """Return how much a value speaks for the suggested class, in nats; below 0 for the given one.
 
-        >>> Usual(np.array([[9.0] + 15 * [0.0], 15 * [0.0] + [9.0]])).speaks("0.5", 0, 1)  # nobody counted has such a value
+        >>> Usual(np.array([[9.0] + 15 * [0.0], 15 * [0.0] + [9.0]])).measure_difference("0.5", 0, 1)
         0.0
         """
         place = self.place(text)

@@ -1,5 +1,5 @@
 """The two-Gaussian data set of the theory, with planted errors and a known optimal boundary."""
 
-from tasks.synthesize.gaussians import decision_boundary, synthesize
+from tasks.synthesize.gaussians import find_decision_boundary, synthesize
 
-__all__ = ["decision_boundary", "synthesize"]
+__all__ = ["find_decision_boundary", "synthesize"]

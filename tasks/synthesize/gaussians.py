@@ -170,7 +170,9 @@ def _open_writer(out: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter | pa
         ) from error
 
 
-def decision_boundary(mean_0: Sequence[float], mean_1: Sequence[float]) -> tuple[NDArray[np.float64], float]:
+def find_decision_boundary(
+    mean_0: Sequence[float], mean_1: Sequence[float]
+) -> tuple[NDArray[np.float64], float]:
     """Return the hyperplane of the points equidistant from both means: all x with `normal @ x == offset`.
 
     Args:
@@ -183,7 +185,7 @@ def decision_boundary(mean_0: Sequence[float], mean_1: Sequence[float]) -> tuple
     Raises:
         ValueError: The means are equal or differ in length.
 
-    >>> normal, offset = decision_boundary((0, 0), (0, 2))
+    >>> normal, offset = find_decision_boundary((0, 0), (0, 2))
     >>> normal.tolist(), offset
     ([0.0, 1.0], 1.0)
     """

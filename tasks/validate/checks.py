@@ -65,7 +65,7 @@ class Check:
         """Whether rows that fail are set aside."""
         return self.severity == "critical" and not self.stops
 
-    def reasons(self, rows: NDArray[np.int64], values: pd.DataFrame) -> list[str]:
+    def explain_rows(self, rows: NDArray[np.int64], values: pd.DataFrame) -> list[str]:
         """Return why each of some failing rows fails."""
         return self.explain(rows, values) if self.explain else explain_rows(self.kind, self.kwargs, values)
 

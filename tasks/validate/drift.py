@@ -165,7 +165,7 @@ class Contract:
         """What decides the findings, as text."""
         return json.dumps([self._effects, self._tolerance, self._entries], sort_keys=True)
 
-    def checks(self, dataset: Dataset) -> list[Check]:
+    def list_checks(self, dataset: Dataset) -> list[Check]:
         """Return what Great Expectations checks of each row; columns that are gone, or of another type, are no matter of it."""
         now = list_families(dataset)
         slack = self._tolerance / 2
@@ -184,7 +184,7 @@ class Contract:
             found.append(self._check("ranges", {**kwargs, **bounds}, fails=fails))
         return [check for check in found if check.columns[0] in now]
 
-    def findings(self, dataset: Dataset, labels: NDArray[np.int32]) -> list[Finding]:
+    def list_findings(self, dataset: Dataset, labels: NDArray[np.int32]) -> list[Finding]:
         """Return how the table as a whole differs from the last one.
 
         Args:

@@ -100,9 +100,9 @@ class Finding:
         """What is in the failing rows, in order, once all parts were added."""
         return pd.concat(self.values, ignore_index=True) if self.values else pd.DataFrame()
 
-    def reasons(self, low: int, high: int) -> list[str]:
+    def explain(self, low: int, high: int) -> list[str]:
         """Return why some of the failing rows fail, in order."""
-        return self.check.reasons(self.all_rows[low:high], self.all_values.iloc[low:high])
+        return self.check.explain_rows(self.all_rows[low:high], self.all_values.iloc[low:high])
 
 
 @contextmanager

@@ -36,7 +36,7 @@ def write_quarantine(
                 if finding.sets_aside:
                     low, high = np.searchsorted(finding.all_rows, [rows[0], rows[-1] + 1])
                     failing = finding.all_rows[low:high].tolist()
-                    for row, text in zip(failing, finding.reasons(low, high), strict=True):
+                    for row, text in zip(failing, finding.explain(low, high), strict=True):
                         why[row].append(text)
             said = ["; ".join(dict.fromkeys(texts)) for texts in why.values()]
             writer.write_table(table.append_column("reason", pa.array(said, pa.string())).cast(writer.schema))

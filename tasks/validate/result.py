@@ -57,7 +57,7 @@ def _describe(finding: Finding, named: Mapping[int, Mapping[str, Any]]) -> dict[
     if finding.observed is not None:
         entry["observed"] = show_value(finding.observed)
     if not finding.success and len(finding.all_rows):
-        few = zip(finding.all_rows[:EXAMPLES].tolist(), finding.reasons(0, EXAMPLES), strict=True)
+        few = zip(finding.all_rows[:EXAMPLES].tolist(), finding.explain(0, EXAMPLES), strict=True)
         entry["examples"] = [dict(named[row]) | {"reason": text} for row, text in few]
     return entry
 
@@ -134,7 +134,7 @@ def _make_native_result(finding: Finding) -> Any:  # noqa: ANN401 (Great Expecta
         "partial_unexpected_list": [", ".join(map(show_value, row)) for row in few],
     }
     if finding.unexpected and not finding.values:  # it was counted
-        details["partial_unexpected_list"] = finding.reasons(0, EXAMPLES)
+        details["partial_unexpected_list"] = finding.explain(0, EXAMPLES)
     if finding.elements == 0:
         details = {"observed_value": finding.observed}
     return ExpectationValidationResult(

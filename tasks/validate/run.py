@@ -101,8 +101,8 @@ def _judge(
     return [
         *judge_rows(dataset, list_contract_checks(dataset), names),
         *find_unusable_rows(dataset, facts),
-        *judge_rows(dataset, [*own, *last.checks(dataset)], names | dataset.own_names),
-        *last.findings(dataset, facts.labels),
+        *judge_rows(dataset, [*own, *last.list_checks(dataset)], names | dataset.own_names),
+        *last.list_findings(dataset, facts.labels),
     ]
 
 

@@ -157,7 +157,7 @@ def test_without_a_sample_to_judge_by_the_gain_is_undefined_and_not_zero():
         folds=5,
         seed=0,
         converged=True,
-        accuracy=comparison.accuracy(everything),
+        accuracy=comparison.measure_accuracy(everything),
         log_loss=comparison.log_loss(everything),
         classes=measure_class_gains(comparison, ("cat", "dog")),
         predicted=None,

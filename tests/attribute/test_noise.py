@@ -12,7 +12,7 @@ from tasks.arrays import Array
 from tasks.attribute import AuditOptions, audit, estimate
 from tasks.attribute.estimate import estimate_noise
 from tasks.attribute.noise import compute_posterior, count_worthwhile, estimate_beliefs, estimate_noise_matrix
-from tasks.controls.intervals import overlaps
+from tasks.controls.intervals import do_overlap
 from tasks.controls.trust import judge_trust
 
 
@@ -107,7 +107,7 @@ def test_classes_that_overlap_may_have_no_wrong_label_at_all() -> None:
     found = audit(labels[:, None] * 1.2 + generator.normal(size=(600, 5)), labels)
     trust = judge_trust(found.doubts, 0.5)
     assert found.flagged.any()
-    assert overlaps(found.doubts)
+    assert do_overlap(found.doubts)
     assert trust is not None
     assert trust.verdict == "weak"
     assert "may be right" in trust.why

@@ -93,7 +93,7 @@ def test_replayable_parameters_are_the_same_from_any_folder(tmp_path, monkeypatc
     parameters = build_parameters(
         {"source": "cats.csv", "expectations": "mine.yaml", "features": "a,b", "data_docs": True}, str
     )
-    (tmp_path / "config.yaml").write_text(parameters.replayable())
+    (tmp_path / "config.yaml").write_text(parameters.write_replayable())
     monkeypatch.chdir("/")
     replayed = build_parameters(read_config(tmp_path / "config.yaml"), str)
     assert replayed.source == str(tmp_path / "cats.csv")

@@ -132,7 +132,7 @@ def test_data_set_has_one_name_in_run_ids_and_in_the_data(name, short, tmp_path)
     source.write_text("x,label\n" + "".join(f"{n},{'ab'[n % 2]}\n" for n in range(20)))
     parameters = CleanParameters(source=str(source), name=name)
     assert make_request(parameters).name == short
-    assert ingest(parameters.records_source(), tmp_path / "run").name == short
+    assert ingest(parameters.make_source(), tmp_path / "run").name == short
 
 
 def test_lock_ends_with_its_owner_however_it_ends(tmp_path):

@@ -28,8 +28,8 @@ from flows.platform.artifacts import format_cell as cell_of_ui
 from flows.platform.artifacts import format_code
 from tasks.queue.spreadsheet import FORMULA_STARTS
 from tasks.review.log import log_path
-from tasks.show.images import safe_png
-from tasks.terminal import one_line
+from tasks.show.images import write_safe_png
+from tasks.terminal import write_one_line
 from tasks.user_files import _SafeLoader
 
 ROOT = Path(__file__).parents[2]
@@ -250,7 +250,7 @@ def test_a_cell_of_a_table_in_the_prefect_ui_shows_just_its_text() -> None:
     for text in (*HOSTILE, *more):
         html = markdown.render(cell_of_ui(text))
         assert re.fullmatch(r"<p>[^<>]*</p>\n", html), html
-        assert unescape(html[3:-5]) == one_line(" ".join(text.split()))
+        assert unescape(html[3:-5]) == write_one_line(" ".join(text.split()))
         assert not re.search(r"https?://|www\.|\w@\w", cell_of_ui(text))  # which some renderers make links of
         spanned = markdown.render(f"a {format_code(text)} b")
         assert re.fullmatch(r"<p>a <code>[^<>]*</code> b</p>\n", spanned), spanned
@@ -279,7 +279,7 @@ def test_pictures_lose_all_but_their_pixels(tmp_path: Path) -> None:
     for kind in ("PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP"):
         file = io.BytesIO()
         picture.save(file, kind, **({"exif": exif} if kind in ("PNG", "JPEG", "WEBP") else {}))
-        shown = safe_png(file.getvalue() + script)
+        shown = write_safe_png(file.getvalue() + script)
         assert shown is not None
         assert shown.startswith(b"\x89PNG")
         assert b"<script" not in shown
@@ -292,7 +292,7 @@ def test_pictures_lose_all_but_their_pixels(tmp_path: Path) -> None:
         b"GIF89a/*" + script,
         b"%PDF-1.4" + script,
     ):
-        assert safe_png(not_one) is None
+        assert write_safe_png(not_one) is None
 
 
 class Bomb:

@@ -101,7 +101,7 @@ def test_unchanged_source_and_parameters_end_early_and_point_at_the_last_queue(n
     assert same.unchanged
     assert same.queue.read_bytes() == first.queue.read_bytes()
     assert (
-        same.headline().splitlines()[0]
+        same.write_headline().splitlines()[0]
         == f"nothing changed since run {first.folder.name}; --force runs anyway"
     )
     assert (first.samples, first.flagged) == (same.samples, same.flagged)
@@ -122,7 +122,7 @@ def test_rows_of_which_only_the_ids_changed_are_not_the_same(nights, tmp_path):
     renamed = rows.set_column(0, "id", pa.array([f"new {name}" for name in rows["id"].to_pylist()]))
     try:
         pq.write_table(renamed, source)
-        again = ingest.fn(parameters.records_source(), tmp_path / "renamed")
+        again = ingest.fn(parameters.make_source(), tmp_path / "renamed")
         assert (
             again.digest == read_json(nights["second"].folder / "steps" / "ingest.json")["record"]["digest"]
         )
@@ -130,7 +130,7 @@ def test_rows_of_which_only_the_ids_changed_are_not_the_same(nights, tmp_path):
     finally:
         source.write_bytes(before)
         os.utime(source, ns=(times.st_atime_ns, times.st_mtime_ns))
-    ingest.fn(parameters.records_source(), tmp_path / "same")
+    ingest.fn(parameters.make_source(), tmp_path / "same")
     assert (
         find_run_of_same_content(make_request(parameters), tmp_path / "same")
         == nights["second"].folder.absolute()

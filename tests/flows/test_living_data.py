@@ -93,7 +93,7 @@ def test_decided_rows_stay_decided_where_columns_change_on_a_forced_night_and_in
     log.close()
     asked = {item.sample_id: item for item in review.queue.items}
     assert review.status(asked[changed["sample_id"]], "Bo") == "settled"
-    assert review.todo("Bo") == len(asked) - 3
+    assert review.count_open("Bo") == len(asked) - 3
     capsys.readouterr()
     data.apply()
     assert "Left out" not in capsys.readouterr().out
@@ -204,7 +204,7 @@ def test_a_sheet_of_last_night_is_read_after_tonight_whatever_became_of_its_rows
     assert run(["import", str(tmp_path / "edited.csv"), "--out", str(out)]) == 0
     assert f"the file is the queue of run {before.name}" in capsys.readouterr().err
     log = DecisionLog(log_path(out))
-    assert [(row.sample_id, row.run) for row in log.since()] == [(name, before.name) for name in ids]
+    assert [(row.sample_id, row.run) for row in log.list_since()] == [(name, before.name) for name in ids]
     log.close()
     data.apply()
     back = pd.read_csv(out / "datasets" / "pets" / "latest" / "source" / "pets.csv")

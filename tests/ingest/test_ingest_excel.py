@@ -10,7 +10,7 @@ from openpyxl import Workbook
 from openpyxl.utils.datetime import CALENDAR_MAC_1904, CALENDAR_WINDOWS_1900
 
 from tasks.errors import InputError
-from tasks.ingest import ingest, slug
+from tasks.ingest import ingest, make_short_name
 from tasks.ingest.table import open_source
 from tasks.records import Dataset, Source
 
@@ -106,7 +106,7 @@ def test_the_first_table_is_read_and_another_sheet_can_be_named(tmp_path):
     assert f"sheet 'Pets' is read; name another as {uri}#About" in dataset.notes
     named = read(f"{uri}#Other pets", tmp_path)
     assert named.classes == ("bird", "fish")
-    assert named.name == slug(f"{uri}#Other pets") == "pets-other-pets"
+    assert named.name == make_short_name(f"{uri}#Other pets") == "pets-other-pets"
 
 
 @pytest.mark.parametrize("epoch", [CALENDAR_WINDOWS_1900, CALENDAR_MAC_1904])

@@ -15,7 +15,7 @@ import pytest
 from pyarrow import orc
 
 from tasks.errors import InputError
-from tasks.ingest import ingest, slug
+from tasks.ingest import ingest, make_short_name
 from tasks.memory import read_peak_memory, reset_peak_memory
 from tasks.records import Source
 from tasks.storage import ROWS_PER_GROUP
@@ -360,7 +360,7 @@ def test_memory_does_not_grow_with_the_number_of_rows(tmp_path):
     ],
 )
 def test_the_name_is_a_short_slug_of_the_file_name(uri, name):
-    assert slug(uri) == name
+    assert make_short_name(uri) == name
 
 
 @pytest.mark.parametrize("name", ["d.parquet", "d.arrow"])

@@ -11,7 +11,7 @@ from PIL import Image
 from tasks.apply.version import name_columns
 from tasks.errors import InputError
 from tasks.heads.samples import read_votes
-from tasks.ingest import fingerprint, ingest
+from tasks.ingest import digest_files, ingest
 from tasks.records import Source
 
 
@@ -168,9 +168,9 @@ def test_a_folder_with_one_sub_folder_a_class_is_a_data_set(tmp_path):
     )
     assert table["file"].to_pylist() == ["_others/three.png", "cats/deep/two.jpg", "cats/one.png"]
     assert table["label"].to_pylist() == ["_others", "cats", "cats"]
-    before = fingerprint(str(tmp_path / "pets"))
+    before = digest_files(str(tmp_path / "pets"))
     Image.new("RGB", (12, 9)).save(tmp_path / "pets" / "_others" / "four.png")
-    assert fingerprint(str(tmp_path / "pets")) != before
+    assert digest_files(str(tmp_path / "pets")) != before
 
 
 def test_a_folder_of_pictures_of_which_none_decodes_names_the_first(tmp_path):

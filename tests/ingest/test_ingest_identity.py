@@ -98,7 +98,7 @@ def test_occurrences_are_numbered_in_order(values):
     occurrences = OccurrenceCounter()
     occurrences.see(ids[:3])
     occurrences.see(ids[3:])
-    found = occurrences.numbers()
+    found = occurrences.count_earlier()
     expected = [values[:position].count(value) for position, value in enumerate(values)]
     assert (found is None) == (len(set(values)) == len(values))
     if found is not None:
@@ -150,7 +150,7 @@ def test_no_id_of_ours_looks_like_a_number():
     assert [one for one in ids if re.match("[g-p]", one)]
     seen = OccurrenceCounter()
     seen.see([*ids, ids[0]])
-    assert seen.numbers().tolist() == [0] * len(ids) + [1]
+    assert seen.count_earlier().tolist() == [0] * len(ids) + [1]
 
 
 def test_the_lines_of_repeated_ids_are_found_in_one_pass_over_the_file(tmp_path, monkeypatch):

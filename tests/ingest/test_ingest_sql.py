@@ -15,7 +15,7 @@ import sqlalchemy
 from flows.config import CleanParameters
 from flows.source_names import make_absolute
 from tasks.errors import InputError, StoreError
-from tasks.ingest import fingerprint, ingest
+from tasks.ingest import digest_files, ingest
 from tasks.ingest.formats.sql import query_part
 from tasks.ingest.source import remember_sources
 from tasks.ingest.table import open_source
@@ -87,8 +87,8 @@ def test_each_database_gives_its_rows_with_their_types(database, query, tmp_path
 
 
 def test_the_fingerprint_is_that_of_the_rows_in_any_order(database):
-    one = fingerprint(f"{database}?query=SELECT * FROM pets")
-    assert one == fingerprint(f"{database}?query=SELECT * FROM pets")
+    one = digest_files(f"{database}?query=SELECT * FROM pets")
+    assert one == digest_files(f"{database}?query=SELECT * FROM pets")
     parts = [query_part(f"{database}?query=SELECT id, label FROM pets ORDER BY {by}") for by in ("id", "-id")]
     assert len({part.answer.digest for part in parts if part}) == 1
     less = query_part(f"{database}?query=SELECT id, label FROM pets WHERE id > 0")
@@ -99,12 +99,12 @@ def test_the_fingerprint_is_that_of_the_rows_in_any_order(database):
 def test_a_query_is_asked_once_within_a_run(tmp_path):
     address = in_sqlite(tmp_path) + "?query=SELECT * FROM pets"
     with remember_sources():
-        before = fingerprint(address)
+        before = digest_files(address)
         with sqlite3.connect(tmp_path / "pets.db") as connection:
             connection.execute("UPDATE pets SET label = 'bird' WHERE id = 3")
         connection.close()
-        assert fingerprint(address) == before
-    assert fingerprint(address) != before
+        assert digest_files(address) == before
+    assert digest_files(address) != before
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.states import Failed
 
 from tasks.errors import InputError
-from tasks.ingest import fingerprint
+from tasks.ingest import digest_files
 from tasks.ingest.step import ingest
 from tasks.records import Source
 
@@ -49,11 +49,11 @@ def test_other_options_read_again(source, tmp_path):
 
 def test_the_fingerprint_of_a_folder_knows_each_part(tmp_path):
     (tmp_path / "a.csv").write_text("x,label\n1,a\n")
-    one = fingerprint(str(tmp_path))
+    one = digest_files(str(tmp_path))
     (tmp_path / "b.csv").write_text("x,label\n2,b\n")
-    two = fingerprint(str(tmp_path))
+    two = digest_files(str(tmp_path))
     (tmp_path / "b.csv").rename(tmp_path / "c.csv")
-    assert len({one, two, fingerprint(str(tmp_path))}) == 3
+    assert len({one, two, digest_files(str(tmp_path))}) == 3
 
 
 def test_only_faults_that_may_pass_are_tried_again():

@@ -143,7 +143,7 @@ class History:
         )
         flagged = self.rng.random(len(self.rows)) < 0.5
         scores = write_table(pa.table({"sample_id": names, "flagged": flagged}), folder / "scores.parquet")
-        pairs = sorted(Ledger(self.decisions).settled())
+        pairs = sorted(Ledger(self.decisions).list_settled())
         if pairs:
             settled = {"content_hash": [c for c, _ in pairs], "label": [y for _, y in pairs]}
             write_table(pa.table(settled), folder / DECIDED)

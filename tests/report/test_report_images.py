@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from tasks.pictures import decode_picture
-from tasks.show.images import HARMFUL, HELPFUL, overlay, safe_png, thumbnail
+from tasks.show.images import HARMFUL, HELPFUL, draw_overlay, draw_thumbnail, write_safe_png
 
 
 def encoded(picture: Image.Image, kind: str) -> bytes:
@@ -25,7 +25,7 @@ def decoded(uri: str) -> Image.Image:
 
 def test_a_tiny_picture_is_enlarged_by_whole_pixels() -> None:
     pixels = np.arange(64, dtype=np.uint8).reshape(8, 8) * 4
-    found = thumbnail(encoded(Image.fromarray(pixels), "PNG"), "digit")
+    found = draw_thumbnail(encoded(Image.fromarray(pixels), "PNG"), "digit")
     assert found is not None
     assert (found.width, found.height) == (96, 96)
     assert np.array_equal(np.asarray(decoded(found.uri)), pixels.repeat(12, axis=0).repeat(12, axis=1))
@@ -34,7 +34,7 @@ def test_a_tiny_picture_is_enlarged_by_whole_pixels() -> None:
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF"])
 def test_a_large_picture_is_reduced_and_re_encoded(kind: str) -> None:
     data = encoded(Image.new("RGB", (640, 480), "red"), kind)
-    found = thumbnail(data, "red")
+    found = draw_thumbnail(data, "red")
     assert found is not None
     assert (found.width, found.height) == (96, 72)
     assert found.uri.startswith("data:image/png;base64,")
@@ -46,7 +46,7 @@ def test_every_mode_of_picture_can_be_shown(mode: str) -> None:
     picture = Image.new("RGB", (5, 4), "white").convert("L" if mode == "I;16" else mode)
     if mode == "I;16":
         picture = Image.fromarray(np.full((4, 5), 4_000, dtype=np.uint16))
-    found = thumbnail(encoded(picture, kind), mode)
+    found = draw_thumbnail(encoded(picture, kind), mode)
     assert found is not None
     assert (found.width, found.height) == (95, 76)
 
@@ -59,8 +59,8 @@ def test_a_photograph_taken_sideways_is_shown_upright() -> None:
     buffer = io.BytesIO()
     taken.save(buffer, "JPEG", exif=exif, quality=95)
     for picture in (
-        decoded(thumbnail(buffer.getvalue(), "photograph").uri),
-        Image.open(io.BytesIO(safe_png(buffer.getvalue()))),
+        decoded(draw_thumbnail(buffer.getvalue(), "photograph").uri),
+        Image.open(io.BytesIO(write_safe_png(buffer.getvalue()))),
     ):
         assert picture.height == 2 * picture.width
         red, white = (picture.convert("RGB").getpixel((20, y * picture.height // 4)) for y in (1, 3))
@@ -70,7 +70,7 @@ def test_a_photograph_taken_sideways_is_shown_upright() -> None:
 def test_sixteen_bits_of_gray_show_more_than_white() -> None:
     ramp = np.linspace(1_000, 60_000, 64, dtype=np.uint16).reshape(8, 8)
     data = encoded(Image.fromarray(ramp), "PNG")
-    for picture in (decoded(thumbnail(data, "x-ray").uri), Image.open(io.BytesIO(safe_png(data)))):
+    for picture in (decoded(draw_thumbnail(data, "x-ray").uri), Image.open(io.BytesIO(write_safe_png(data)))):
         values = np.asarray(picture.convert("L"))
         assert values.min() < 10 < 240 < values.max()
         assert len(np.unique(values)) > 30
@@ -89,19 +89,19 @@ def test_metadata_of_a_photograph_does_not_reach_the_page() -> None:
     exif[0x010E] = "taken at home"
     buffer = io.BytesIO()
     Image.new("RGB", (64, 64), "blue").save(buffer, "JPEG", exif=exif)
-    found = thumbnail(buffer.getvalue(), "blue")
+    found = draw_thumbnail(buffer.getvalue(), "blue")
     assert found is not None
     assert b"taken at home" not in base64.b64decode(found.uri.split(",")[1])
 
 
 def test_a_decompression_bomb_is_no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1_000)
-    assert thumbnail(encoded(Image.new("L", (40, 40)), "PNG"), "bomb") is None
+    assert draw_thumbnail(encoded(Image.new("L", (40, 40)), "PNG"), "bomb") is None
 
 
 def test_overlay_colours_tell_the_sign() -> None:
     data = encoded(Image.new("L", (2, 1), 128), "PNG")
-    found = overlay(data, np.array([-1.0, 1.0]), (1, 2), "saliency")
+    found = draw_overlay(data, np.array([-1.0, 1.0]), (1, 2), "saliency")
     assert found is not None
     pixels = np.asarray(decoded(found.uri).convert("RGB"), dtype=np.float64)
     left, right = pixels[0, 0], pixels[0, -1]
@@ -110,4 +110,4 @@ def test_overlay_colours_tell_the_sign() -> None:
 
 
 def test_saliency_of_another_size_is_not_drawn() -> None:
-    assert overlay(encoded(Image.new("L", (4, 4)), "PNG"), np.ones(5), (4, 4), "") is None
+    assert draw_overlay(encoded(Image.new("L", (4, 4)), "PNG"), np.ones(5), (4, 4), "") is None

@@ -3,9 +3,9 @@ import pytest
 
 from tasks.review.estimate import (
     estimate_errors_left,
+    estimate_outlook,
     estimate_rate,
     judge_reviewer,
-    outlook,
 )
 from tasks.review.insights import measure_review
 from tasks.review.tally import KEEP, RELABEL
@@ -52,14 +52,16 @@ def test_skipped_samples_at_the_top_count_with_the_rate_of_the_top() -> None:
 
 def test_too_few_decisions_give_no_estimate() -> None:
     assert estimate_errors_left(range(19), [True] * 19, range(19, 100)) is None
-    assert outlook([True] * 49, 100) is None
+    assert estimate_outlook([True] * 49, 100) is None
 
 
 def test_the_suggestion_to_stop_comes_when_it_no_longer_pays_and_not_before() -> None:
     for seed in range(20):
         wrong = queue(np.random.default_rng(seed), 2000).tolist()
         stopped = next(
-            n for n in range(50, 2000) if (found := outlook(wrong[:n], 2000 - n)) is not None and found.stop
+            n
+            for n in range(50, 2000)
+            if (found := estimate_outlook(wrong[:n], 2000 - n)) is not None and found.stop
         )
         assert 300 < stopped < 1200
         assert sum(wrong[stopped : stopped + 100]) <= 10

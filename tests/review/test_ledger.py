@@ -55,7 +55,7 @@ def test_the_ledger_is_the_same_read_at_once_or_in_pieces(
     pieces.add(rows[cut:])
     whole = Ledger(rows)
     assert set(pieces) == set(whole)
-    assert all(pieces.standing(key) == whole.standing(key) for key in whole)
+    assert all(pieces.find_standing(key) == whole.find_standing(key) for key in whole)
 
 
 @given(histories)
@@ -88,17 +88,17 @@ def test_the_rule_can_be_stricter_or_simpler() -> None:
 def test_an_adjudication_settles_a_disagreement() -> None:
     rows = answers(("Ada", "dog"), ("Bo", "keep"), ("Bo", "dog"))
     ledger = Ledger(rows[:2])
-    assert ledger.disagrees(KEY)
+    assert ledger.is_disputed(KEY)
     ledger.add([replace(rows[2], role="adjudication")])
-    assert not ledger.disagrees(KEY)
+    assert not ledger.is_disputed(KEY)
     assert ledger.resolve(KEY).label == "dog"
     ledger.add([replace(answers(("Bo", "cow"))[0], seq=4, role="second")])
     assert ledger.resolve(KEY).label == "cow", "whoever settled it has changed their mind"
 
 
 def test_what_was_decided_and_what_it_became_are_not_asked_again() -> None:
-    assert Ledger(answers(("Ada", "dog"))).settled() == {("h", "cat"), ("h", "dog")}
-    assert Ledger([replace(row, control="flip") for row in answers(("Ada", "dog"))]).settled() == set()
+    assert Ledger(answers(("Ada", "dog"))).list_settled() == {("h", "cat"), ("h", "dog")}
+    assert Ledger([replace(row, control="flip") for row in answers(("Ada", "dog"))]).list_settled() == set()
 
 
 def test_agreement_is_cohens_kappa_of_the_blind_answers() -> None:

@@ -27,7 +27,7 @@ def test_no_row_is_ever_changed_or_deleted(log: DecisionLog, statement: str) -> 
     other = sqlite3.connect(log.path)
     with pytest.raises(sqlite3.IntegrityError, match="append-only"):
         other.execute(statement)
-    assert [row.decision for row in log.since()] == ["keep"]
+    assert [row.decision for row in log.list_since()] == ["keep"]
 
 
 def test_every_commit_is_synchronised_to_disk(log: DecisionLog) -> None:
@@ -38,7 +38,7 @@ def test_every_commit_is_synchronised_to_disk(log: DecisionLog) -> None:
 def test_an_action_that_is_sent_again_is_written_once(log: DecisionLog) -> None:
     drafts = [CAT, replace(CAT, sample_id="b", content_hash="i")]
     first = log.append(drafts, action="12345678")
-    assert log.append(drafts, action="12345678") == first == log.since()
+    assert log.append(drafts, action="12345678") == first == log.list_since()
 
 
 def test_undo_is_a_row_and_takes_back_one_whole_action(log: DecisionLog) -> None:
@@ -46,8 +46,8 @@ def test_undo_is_a_row_and_takes_back_one_whole_action(log: DecisionLog) -> None
     log.append([replace(CAT, decision="drop"), replace(CAT, sample_id="b", content_hash="i")], action="many")
     undone = log.undo("Ada", "r")
     assert [(row.decision, row.undoes) for row in undone] == [("undo", 2), ("undo", 3)]
-    assert [row.seq for row in log.since()] == [1, 2, 3, 4, 5]
-    assert Ledger(log.since()).standing(Key("h", "cat"))["Ada"].seq == 1
+    assert [row.seq for row in log.list_since()] == [1, 2, 3, 4, 5]
+    assert Ledger(log.list_since()).find_standing(Key("h", "cat"))["Ada"].seq == 1
 
 
 def test_undo_goes_back_step_by_step_and_then_says_nothing_is_left(log: DecisionLog) -> None:
@@ -81,7 +81,7 @@ def test_a_row_that_is_no_decision_is_refused_with_all_others(
 ) -> None:
     with pytest.raises(InputError, match=message):
         log.append([replace(CAT, sample_id="b"), replace(CAT, **broken)])
-    assert log.since() == []
+    assert log.list_since() == []
 
 
 def test_relabel_to_the_given_label_is_a_keep(log: DecisionLog) -> None:
@@ -100,7 +100,7 @@ def test_two_processes_that_write_at_once_lose_nothing(log: DecisionLog) -> None
         subprocess.Popen([sys.executable, "-c", code, str(log.path), name]) for name in ("Ada", "Bo", "Cy")
     ]
     assert [writer.wait(60) for writer in writers] == [0, 0, 0]
-    rows = log.since()
+    rows = log.list_since()
     assert [row.seq for row in rows] == list(range(1, 181))
     assert {(row.reviewer, row.sample_id) for row in rows} == {
         (n, f"s{i}") for n in ("Ada", "Bo", "Cy") for i in range(60)
@@ -136,7 +136,7 @@ def test_a_full_disk_is_one_clear_line_and_the_log_goes_on_afterwards(log: Decis
         log.append(many)
     log._connection.execute("PRAGMA max_page_count = 1000000")
     assert len(log.append(many)) == 200
-    assert len(log.since(0)) == 201
+    assert len(log.list_since(0)) == 201
 
 
 def test_a_log_of_a_newer_version_is_refused(log: DecisionLog) -> None:

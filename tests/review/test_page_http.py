@@ -157,7 +157,7 @@ def test_two_reviewers_on_one_sample_both_stand(page: Served, out: Path) -> None
     Client(page.address, reviewer="Ada").decide(item, "keep")
     Client(page.address, reviewer="Bo").decide(item, "suggestion")
     page.site.review.refresh()
-    standing = page.site.review.ledger.standing(item.key)
+    standing = page.site.review.ledger.find_standing(item.key)
     assert {name: row.decision for name, row in standing.items()} == {"Ada": "keep", "Bo": "relabel"}
     assert page.site.review.status(item, "Cy") == "disagree"
 
@@ -263,7 +263,7 @@ def test_what_was_settled_in_an_earlier_run_is_not_asked_again(digits: Path, out
     again = create_app(digits, out, control_share=0).state.site.review
     assert again.status(first, "Ada") == "relabel"
     assert again.status(second, "Ada") == "settled"
-    assert again.todo("Ada") == len(review.queue.items) - 2
+    assert again.count_open("Ada") == len(review.queue.items) - 2
 
 
 def test_the_command_serves_the_page_and_says_where(out: Path) -> None:

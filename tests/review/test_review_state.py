@@ -27,7 +27,7 @@ def figures(review: Review) -> tuple[Any, ...]:
     """Everything that a page shows of the whole queue."""
     return (
         [
-            (review.todo(name), [review.status(item, name) for item in review.queue.items])
+            (review.count_open(name), [review.status(item, name) for item in review.queue.items])
             for name in REVIEWERS
         ],
         review.disagreements,
@@ -57,7 +57,7 @@ def test_figures_kept_up_row_by_row_are_those_counted_anew(
         # The order of the items gives the todo count a second, independent way: by looking at every one.
         for name in REVIEWERS:
             waiting = [item for item in queue.items if review.status(item, name) == "todo"]
-            assert review.todo(name) == len(waiting)
+            assert review.count_open(name) == len(waiting)
     assert figures(review) == figures(Review(queue, log, options))
     log.close()
 
@@ -100,9 +100,9 @@ def _calls(review: Review, place: int) -> int:
     sys.setprofile(note)
     try:
         review.decide([review.queue.items[place]], Answer("suggestion"), "Bo")
-        review.changed(review.ledger.seq - 1, "Bo")
-        review.todo("Bo")
-        review.paced()
+        review.list_changed(review.ledger.seq - 1, "Bo")
+        review.count_open("Bo")
+        review.pace()
     finally:
         sys.setprofile(None)
     return count

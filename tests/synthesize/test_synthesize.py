@@ -14,7 +14,7 @@ from tasks.errors import InputError
 from tasks.ingest import ingest
 from tasks.memory import read_peak_memory, reset_peak_memory
 from tasks.records import Source, Synthetic
-from tasks.synthesize import decision_boundary, synthesize
+from tasks.synthesize import find_decision_boundary, synthesize
 
 
 def drawn(path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -166,7 +166,7 @@ points = st.lists(st.floats(-100, 100), min_size=2, max_size=2).map(tuple)
 @given(points, points, st.floats(-50, 50))
 def test_every_point_of_the_boundary_is_equidistant_from_the_means(mean_0, mean_1, along):
     assume(math.dist(mean_0, mean_1) > 1e-3)
-    normal, offset = decision_boundary(mean_0, mean_1)
+    normal, offset = find_decision_boundary(mean_0, mean_1)
     assert math.isclose(np.linalg.norm(normal), 1)
     point = offset * normal + along * np.array([-normal[1], normal[0]])
     assert math.isclose(math.dist(point, mean_0), math.dist(point, mean_1), rel_tol=1e-9, abs_tol=1e-6)
@@ -175,7 +175,7 @@ def test_every_point_of_the_boundary_is_equidistant_from_the_means(mean_0, mean_
 
 def test_the_boundary_decides_as_well_as_the_theory_allows(tmp_path):
     x, _, true = drawn(synthesize(tmp_path / "s.parquet", rows=40_000, sigma=0.6))
-    normal, offset = decision_boundary((0, 0), (1, 1))
+    normal, offset = find_decision_boundary((0, 0), (1, 1))
     accuracy = ((x @ normal > offset) == true).mean()
     best = 0.5 * (1 + math.erf(math.sqrt(2) / (2 * 0.6) / math.sqrt(2)))  # Phi(distance / (2 sigma))
     assert abs(accuracy - best) < 6 * math.sqrt(best * (1 - best) / 40_000)
@@ -183,6 +183,6 @@ def test_the_boundary_decides_as_well_as_the_theory_allows(tmp_path):
 
 def test_means_without_a_boundary_are_refused():
     with pytest.raises(ValueError, match="equal means"):
-        decision_boundary((1, 1), (1, 1))
+        find_decision_boundary((1, 1), (1, 1))
     with pytest.raises(ValueError, match="dimension"):
-        decision_boundary((1, 1), (1, 1, 1))
+        find_decision_boundary((1, 1), (1, 1, 1))

@@ -9,7 +9,7 @@ from prefect.states import Failed
 from validate_data import columns, write
 
 from tasks.errors import InputError, ValidationFailed
-from tasks.ingest import fingerprint, ingest
+from tasks.ingest import digest_files, ingest
 from tasks.records import Dataset, Source
 from tasks.runs.step import is_transient, run_or_reuse
 from tasks.validate.step import validate
@@ -61,7 +61,7 @@ def test_a_source_that_changed_beside_its_content_is_validated_anew(tmp_path):
         rows = "".join(f"{150 + row},{age if row == 7 else 30},{'ab'[row % 2]}\n" for row in range(40))
         (tmp_path / "people.csv").write_text("height,age,label\n" + rows)
         os.utime(tmp_path / "people.csv", (age + 10, age + 10))
-        inputs = {"source": source, "files": fingerprint(source.uri)}
+        inputs = {"source": source, "files": digest_files(source.uri)}
         dataset = run_or_reuse("ingest", tmp_path, Dataset, inputs, lambda: ingest(source, tmp_path))
         return dataset.digest, validate.fn(dataset, tmp_path, folds=5, expectations=own)
 

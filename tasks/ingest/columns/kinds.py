@@ -113,9 +113,9 @@ class _Text:
     @property
     def is_phrase(self) -> bool:
         """Whether the values have several words each, as titles and short questions do."""
-        return self.words >= 2 * self.present > 0 and self.why_not() == _OWN
+        return self.words >= 2 * self.present > 0 and self.explain_refusal() == _OWN
 
-    def why_not(self) -> str:
+    def explain_refusal(self) -> str:
         """Return why this is no category, or nothing."""
         common = len(self.categories) + (self.others >= LEAST_ROWS)
         reasons = {
@@ -199,7 +199,7 @@ def _describe_text(name: str, text: _Text, *, named: bool = False) -> tuple[Colu
     verdict = text.verdict
     if text.present and len(text.counts) > 1 and text.dates.found is not None:
         return Column(name=name, kind="date", pattern=text.dates.found), ""
-    why = text.why_not()
+    why = text.explain_refusal()
     codes = text.numbers.are_whole and (text.numbers.padded or len(text.counts) <= MOST_CODES)
     if verdict.notation is not None and not (codes and not why):
         if text.numbers.are_whole and why.startswith("nearly") and not named:

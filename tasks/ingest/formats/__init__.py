@@ -32,7 +32,7 @@ class Format(Protocol):
 
 
 @cache
-def formats() -> dict[str, Format]:
+def list_formats() -> dict[str, Format]:
     """Return the formats by their names."""
     return cast("dict[str, Format]", import_modules(__name__, Path(__file__).parent))
 
@@ -46,7 +46,7 @@ def format_of_suffix(suffix: str, *, compressed: bool) -> str | None:
     return next(
         (
             name
-            for name, found in formats().items()
+            for name, found in list_formats().items()
             if suffix in found.SUFFIXES and (found.GZIP or not compressed)
         ),
         None,
@@ -60,7 +60,9 @@ def list_readable_suffixes() -> str:
     '.zip of them'
     """
     plain, gzipped = (
-        ", ".join(found.SUFFIXES[0] for found in formats().values() if found.GZIP is gzip and found.SUFFIXES)
+        ", ".join(
+            found.SUFFIXES[0] for found in list_formats().values() if found.GZIP is gzip and found.SUFFIXES
+        )
         for gzip in (False, True)
     )
     return f"{plain}, or {gzipped} (these also as .gz, .bz2, .xz, .zst), or .zip of them"

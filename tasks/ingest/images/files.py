@@ -137,7 +137,9 @@ def _make_pixel_files(
 
     def read(values: pa.Array, _: int) -> list[File]:
         found = parse_all(values)
-        return [pixels.as_file(each, white) if isinstance(each, np.ndarray) else each for each in found]
+        return [
+            pixels.write_image_file(each, white) if isinstance(each, np.ndarray) else each for each in found
+        ]
 
     return ImageFiles(table, column, read)
 

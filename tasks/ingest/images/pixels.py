@@ -113,10 +113,10 @@ def choose_white_level(ranges: Iterable[tuple[float, float]]) -> float | str:
     return white
 
 
-def as_file(pixels: Pixels, white: float) -> bytes:
+def write_image_file(pixels: Pixels, white: float) -> bytes:
     r"""Return the PGM or PPM file of an image; what is transparent shows white, as on a page.
 
-    >>> as_file(np.array([[0, 0.5], [1, 1]]), 1.0)
+    >>> write_image_file(np.array([[0, 0.5], [1, 1]]), 1.0)
     b'P5 2 2 255\n\x00\x80\xff\xff'
     """
     levels = pixels * (255 / white)

@@ -61,7 +61,7 @@ class LabelSurvey:
     merged: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
 
-    def text(self, column: pa.Array) -> pa.Array:
+    def read_text(self, column: pa.Array) -> pa.Array:
         """Return one batch of labels as text, null where missing, each class in one spelling."""
         text = convert_to_text(name_classes(column, self.names) if self.names else column)
         if not self.spellings:
@@ -104,7 +104,7 @@ class LabelSurvey:
     def see(self, column: pa.Array) -> None:
         """Count one batch."""
         check_type(column.type, self.column, self.where, self.role)
-        for item in pc.value_counts(self.text(column).drop_null()):
+        for item in pc.value_counts(self.read_text(column).drop_null()):
             self.counts[item["values"].as_py()] += item["counts"].as_py()
         if len(self.counts) > _MOST_CLASSES:
             self._check_not_measured(_parse_numbers(self.counts))
@@ -113,7 +113,7 @@ class LabelSurvey:
                 f"name the column of classes with --{self.role}",
             )
 
-    def classes(self) -> tuple[str, ...]:
+    def list_classes(self) -> tuple[str, ...]:
         """Return the classes in order: numerically when all are integers.
 
         Raises:

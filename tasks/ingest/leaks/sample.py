@@ -100,7 +100,7 @@ def sample_columns(table: SourceTable, survey: LabelSurvey, columns: Sequence[Co
     """Return some columns on a random sample of the rows that have a label."""
     most = min(MOST_ROWS, max(_FEWEST_ROWS, _MOST_VALUES // max(1, len(columns))))
     rows, drawn = draw_labeled_rows(table, survey.column, [column.name for column in columns], most)
-    labels, classes = encode_text(survey.text(drawn[survey.column]))
+    labels, classes = encode_text(survey.read_text(drawn[survey.column]))
     return Sample(rows, labels, classes, [_sample_column(column, drawn[column.name]) for column in columns])
 
 

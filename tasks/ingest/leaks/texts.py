@@ -32,7 +32,7 @@ def find_telling_texts(
         least_share: Share of the errors of guessing the most frequent class that the words must avoid.
     """
     _, sample = draw_labeled_rows(table, survey.column, [column], _TEXTS)
-    labels, classes = encode_text(survey.text(sample[survey.column]))
+    labels, classes = encode_text(survey.read_text(sample[survey.column]))
     if len(labels) < least_rows:
         return {}
     words = _find_best_words(sample[column].to_pylist(), labels, len(classes))

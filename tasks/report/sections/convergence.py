@@ -14,7 +14,7 @@ _KINDS = (
 )
 
 
-def warning(view: RunView, summary: Summary) -> str:
+def describe_failures(view: RunView, summary: Summary) -> str:
     """Return what the top of the page says of a run that did not converge; empty if it did."""
     found = summary.get("convergence")
     if found is None or found["converged"]:
@@ -44,7 +44,7 @@ def build(view: RunView, summary: Summary) -> Section | None:
         return None
     entries = view.json("model/convergence.json") or {}
     tables = [_tabulate_rounds(entries[kind], *kinds) for kind, *kinds in _KINDS if entries.get(kind)]
-    loud = warning(view, summary)
+    loud = describe_failures(view, summary)
     verdict = Text(loud, "warning") if loud else Text("Every fit and every solve reached its tolerance.")
     return Section("convergence", "Convergence", [verdict, Columns(tables)], "Convergence", folded=True)
 

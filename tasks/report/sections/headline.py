@@ -7,7 +7,7 @@ from typing import Any
 from tasks.addresses import work_folder
 from tasks.ingest.leaks.search import describe_leaks
 from tasks.report.sections.controls import is_told, write_interval
-from tasks.report.sections.convergence import warning
+from tasks.report.sections.convergence import describe_failures
 from tasks.report.summary import Summary
 from tasks.runs.data_sets import find_short_name
 from tasks.show.parts import Command, Facts, ReportPart, Section, Text
@@ -23,7 +23,7 @@ LINE = 2_000
 def build(view: RunView, summary: Summary) -> Section:
     """Return the head of the page."""
     parts: list[ReportPart] = []
-    if loud := warning(view, summary):
+    if loud := describe_failures(view, summary):
         parts.append(Text(loud, "warning"))
     if why := summary.get("queue", {}).get("untrusted"):
         parts.append(Text(f"No estimate of this run can be trusted: {show_plain(why, LINE)}.", "warning"))
@@ -48,7 +48,7 @@ def build(view: RunView, summary: Summary) -> Section:
     facts = _list_facts(view, summary)
     if facts:
         parts.append(Facts(facts))
-    return Section("headline", title(view, summary), parts, "Top")
+    return Section("headline", write_title(view, summary), parts, "Top")
 
 
 def _write_command(command: str, named: str, view: RunView) -> str:
@@ -59,7 +59,7 @@ def _write_command(command: str, named: str, view: RunView) -> str:
     return f"labelsweep {command} {named}" + (f" --out {show_plain(shlex.quote(out), NAME)}" if out else "")
 
 
-def title(view: RunView, summary: Summary) -> str:
+def write_title(view: RunView, summary: Summary) -> str:
     """Return the finding in one sentence."""
     if view.scores is None:
         return f"{show_plain(view.name)}: nothing was audited"

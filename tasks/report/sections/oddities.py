@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tasks.report.summary import Summary
-from tasks.show.images import SMALL_SIDE, thumbnail
+from tasks.show.images import SMALL_SIDE, draw_thumbnail
 from tasks.show.parts import Cell, Group, GroupMember, Groups, ReportPart, Section, Table, TableRows, Text
 from tasks.show.text import NAME, format_decimal, format_share, pluralise, show_plain
 from tasks.show.view import Row, RunView
@@ -22,7 +22,7 @@ COLUMNS, LONG = 4, 240
 _READ = 4_096
 
 
-def conflicts(view: RunView, _: Summary) -> Section | None:
+def build_conflicts(view: RunView, _: Summary) -> Section | None:
     """Return groups of samples with the same content and different labels."""
     groups: dict[str, list[Row]] = {}
     name = "validation/conflicts.parquet"
@@ -39,7 +39,7 @@ def conflicts(view: RunView, _: Summary) -> Section | None:
     return Section("conflicts", "Same content, different labels", [Text(text), shown], "Conflicts")
 
 
-def duplicates(view: RunView, summary: Summary) -> Section | None:
+def build_duplicates(view: RunView, summary: Summary) -> Section | None:
     """Return samples that are nearly the same, as the search beside the queue or the making of the folds found them."""
     found, copies = view.json("oddities.json"), summary.get("data", {}).get("groups")
     if found and found["near_duplicates"]:
@@ -95,7 +95,7 @@ def _group_near_duplicates(view: RunView) -> list[list[Row]]:
     return [[row for row in rows if row["group"] == group] for group in wanted]
 
 
-def outliers(view: RunView, _: Summary) -> Section | None:
+def build_outliers(view: RunView, _: Summary) -> Section | None:
     """Return samples that are far from everything."""
     found = view.json("oddities.json")
     if not found or not found["outliers"]:
@@ -120,7 +120,7 @@ def outliers(view: RunView, _: Summary) -> Section | None:
     return Section("outliers", "Outliers", parts, "Outliers", folded=True)
 
 
-def leaks(view: RunView, _: Summary) -> Section | None:
+def build_leaks(view: RunView, _: Summary) -> Section | None:
     """Return features that tell the label alone."""
     found = view.json("oddities.json")
     if not found or not found["telling_features"]:
@@ -196,7 +196,7 @@ def _read_texts(view: RunView, wanted: set[str]) -> dict[str, str]:
 
 
 def _draw_thumbnail(images: dict[str, Any], row: Row) -> Any:  # noqa: ANN401 (an image, or none)
-    return thumbnail(images.get(row["sample_id"]), f"Sample {show_plain(row['sample_id'])}", SMALL_SIDE)
+    return draw_thumbnail(images.get(row["sample_id"]), f"Sample {show_plain(row['sample_id'])}", SMALL_SIDE)
 
 
-SECTIONS = (conflicts, duplicates, outliers, leaks)
+SECTIONS = (build_conflicts, build_duplicates, build_outliers, build_leaks)

@@ -10,13 +10,13 @@ from markupsafe import escape
 from tasks.records import Synthetic
 from tasks.report.figures import Axis, Chart
 from tasks.report.summary import Summary
-from tasks.show.features import feature_name
+from tasks.show.features import name_feature
 from tasks.show.images import HARMFUL, HELPFUL
 from tasks.show.parts import Figure, Section
 from tasks.show.scores import Bools, Floats, Ints
 from tasks.show.text import format_decimal, join_names, pluralise, show_plain
 from tasks.show.view import RunView
-from tasks.synthesize import decision_boundary
+from tasks.synthesize import find_decision_boundary
 
 # More points hide one another at this size of drawing.
 POINTS = 2_500
@@ -90,7 +90,7 @@ def _draw_plane(view: RunView, points: Points) -> Figure:
     )
     low, high = (np.asarray(end(points.at, axis=0), dtype=np.float64) for end in (np.min, np.max))
     margin = 0.04 * np.where(high > low, high - low, 1.0)
-    names = (feature_name(view, place) for place in (0, 1))
+    names = (name_feature(view, place) for place in (0, 1))
     across, up = (Axis(*ends) for ends in zip(names, low - margin, high + margin, strict=True))
     chart = Chart(across, up, height=460)
     _draw_points(chart, points)
@@ -125,7 +125,7 @@ def _find_boundary(low: Floats, high: Floats, synthetic: Synthetic | None) -> tu
     """Return the two ends, inside the drawing, of the line of points that are equally far from both means."""
     if synthetic is None or len(synthetic.mean_0) != 2 or synthetic.mean_0 == synthetic.mean_1:
         return None
-    normal, offset = decision_boundary(synthetic.mean_0, synthetic.mean_1)
+    normal, offset = find_decision_boundary(synthetic.mean_0, synthetic.mean_1)
     foot, along = normal * offset, np.array([-normal[1], normal[0]])
     with np.errstate(divide="ignore"):
         # (side, axis), where the line leaves the drawing
@@ -143,6 +143,6 @@ def _write_caption(view: RunView, points: Points) -> str:
     every = len(view.scores or ())
     part = f"{len(points.at):,} of {every:,} samples, drawn at random. " if len(points.at) < every else ""
     return (
-        f"{part}Across: {feature_name(view, 0)}; up: {feature_name(view, 1)}. Shape is the given label ({join_names(shapes)}), "
+        f"{part}Across: {name_feature(view, 0)}; up: {name_feature(view, 1)}. Shape is the given label ({join_names(shapes)}), "
         "colour the relative influence: positive = helpful, lower = more likely mislabeled."
     )

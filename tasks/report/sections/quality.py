@@ -3,7 +3,7 @@
 import numpy as np
 
 from tasks.report.figures import Axis, Chart
-from tasks.report.quality import RANKED, Ranking, ranking
+from tasks.report.quality import RANKED, Ranking, read_ranking
 from tasks.report.summary import Summary
 from tasks.show.parts import Cell, Columns, Facts, Figure, ReportPart, Section, Table, TableRows, Text
 from tasks.show.scores import Floats
@@ -37,7 +37,7 @@ def build(view: RunView, summary: Summary) -> Section | None:
     facts = [_describe_measure(found, *measure) for measure in measures]
     what = "The truth is known for this data set. It scored the queue and had no part in making it."
     parts: list[ReportPart] = [Text(what), Facts(facts)]
-    ranked = ranking(scores, view.path("baselines.parquet"))
+    ranked = read_ranking(scores, view.path("baselines.parquet"))
     if ranked is not None and found["average_precision"] is not None:
         parts.append(Columns([_draw_curves(ranked, summary), _tabulate_measures(summary)]))
     else:

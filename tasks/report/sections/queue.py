@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.report.summary import Summary
-from tasks.show.features import SHOWN, effects
-from tasks.show.features import bars as bars_of
-from tasks.show.images import SMALL_SIDE, overlay, thumbnail
+from tasks.show.features import SHOWN, compute_effects
+from tasks.show.features import draw_bars as bars_of
+from tasks.show.images import SMALL_SIDE, draw_overlay, draw_thumbnail
 from tasks.show.parts import Bar, Bars, Card, Cards, ReportPart, Section, Text, Witness
 from tasks.show.text import (
     CELL,
@@ -78,16 +78,16 @@ def _build_card(view: RunView, row: Row, truth: dict[str, str], decimals: dict[s
     given, suggested = show_plain(row["given_label"]), show_plain(row["suggested_label"])
     name = show_plain(sample)
     saliency = view.saliency.get(sample)
-    image = thumbnail(row.get("image"), f"Sample {name}, given label {given}")
+    image = draw_thumbnail(row.get("image"), f"Sample {name}, given label {given}")
     shape = view.dataset.feature_shape if view.dataset else ()
     tint, bars = None, None
     if image and saliency is not None:
         alt = f"Which pixels of {name} make its label harmful"
-        tint = overlay(row["image"], effects(view, saliency), shape, alt)
+        tint = draw_overlay(row["image"], compute_effects(view, saliency), shape, alt)
     elif view.dataset and view.dataset.payload == "text":
         bars = _weigh_words(view, row)
     elif saliency is not None:
-        bars = bars_of(view, effects(view, saliency), _EFFECT)
+        bars = bars_of(view, compute_effects(view, saliency), _EFFECT)
     return Card(
         rank=int(row["rank"]),
         to=f"/review?state=all&rank={int(row['rank'])}",
@@ -174,7 +174,7 @@ def _list_witnesses(view: RunView, row: Row, kind: str, decimals: int) -> list[W
     for item in row["evidence"][kind][:WITNESSES]:
         label, name = show_plain(item.get("label")), show_plain(item["sample_id"])
         picture = view.neighbour_images.get(item["sample_id"])
-        image = thumbnail(picture, f"Sample {name}, labeled {label}", SMALL_SIDE)
+        image = draw_thumbnail(picture, f"Sample {name}, labeled {label}", SMALL_SIDE)
         agrees = item.get("label") == row["suggested_label"]
         value = format_decimal(item.get(MEASURES[kind]), decimals)
         found.append(Witness(label, name, value, agrees, image))

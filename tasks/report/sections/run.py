@@ -13,7 +13,7 @@ LONG = 90
 _IN_THE_FIT = ("members", "opinions", "alone", "model_since")
 
 
-def timing(_: RunView, summary: Summary) -> Section | None:
+def build_timing(_: RunView, summary: Summary) -> Section | None:
     """Return time and memory of each step."""
     steps = summary["steps"]
     if not steps:
@@ -43,7 +43,7 @@ def _name(step: str) -> str:
     return show_plain(re.sub(r"-(\d+)$", r", round \1", step))
 
 
-def settings(view: RunView, summary: Summary) -> Section:
+def build_settings(view: RunView, summary: Summary) -> Section:
     """Return options and versions."""
     tables: list[ReportPart] = []
     options = {"source": summary["source"]} if "source" in summary else {}
@@ -63,4 +63,4 @@ def _build_table(caption: str, header: list[str], values: Mapping[str, object]) 
     return Table(caption, header, rows)
 
 
-SECTIONS = (timing, settings)
+SECTIONS = (build_timing, build_settings)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tasks.report.summary import Summary
-from tasks.show.features import bars, effects
+from tasks.show.features import compute_effects, draw_bars
 from tasks.show.images import SATURATION, SIDE, encode_data_uri, sum_channels
 from tasks.show.parts import Picture, Section, Text
 from tasks.show.scores import Floats
@@ -26,12 +26,12 @@ def build(view: RunView, _: Summary) -> Section | None:
         "it varies in the data: where a small change would make its label less harmful, or more. Here is its mean "
         f"magnitude over the {pluralise(len(rows), 'worst sample')}; the cards show each one with its sign."
     )
-    effect = np.abs(effects(view, np.stack(rows))).mean(axis=0)
+    effect = np.abs(compute_effects(view, np.stack(rows))).mean(axis=0)
     image = view.dataset.payload == "image"
     caption = f"The {FEATURES} features that matter most. " if len(effect) > FEATURES else ""
     caption += "Mean magnitude of the change of influence when a feature rises by one standard deviation"
     shape = view.dataset.feature_shape
-    part = _draw_picture(effect, shape) if image else bars(view, effect, caption, FEATURES)
+    part = _draw_picture(effect, shape) if image else draw_bars(view, effect, caption, FEATURES)
     if part is None:
         return None
     return Section("saliency", "What makes them harmful", [what, part], "Saliency", folded=True)

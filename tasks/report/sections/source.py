@@ -13,7 +13,7 @@ SHOWN = 60
 _WHAT = {"number": "number", "boolean": "true or false", "date": "date", "text": "text"}
 
 
-def reading(view: RunView, _: Summary) -> Section | None:
+def build_reading(view: RunView, _: Summary) -> Section | None:
     """Return what a person should know of how the source was read, where there is something."""
     data = view.dataset
     if data is None or not data.notes:
@@ -23,7 +23,7 @@ def reading(view: RunView, _: Summary) -> Section | None:
     return Section("reading", "How the source was read", [table], "Reading", folded=True)
 
 
-def columns(view: RunView, _: Summary) -> Section | None:
+def build_columns(view: RunView, _: Summary) -> Section | None:
     """Return the columns of a table, where something was decided about them; numbers alone need no word."""
     data = view.dataset
     if data is None or not (data.left_out or any(column.kind != "number" for column in data.columns)):
@@ -50,4 +50,4 @@ def _describe_kind(column: Column) -> str:
     return f"category: {shown}{more}"
 
 
-SECTIONS = (reading, columns)
+SECTIONS = (build_reading, build_columns)

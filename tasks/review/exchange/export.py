@@ -44,7 +44,7 @@ class Exported(NamedTuple):
 def list_decision_rows(rows: Sequence[Decision]) -> list[dict[str, Any]]:
     """Return the rows of the log with `standing`: whether it is the present answer of its reviewer."""
     ledger = Ledger(rows)
-    present = {row.seq for key in ledger for row in ledger.standing(key).values()}
+    present = {row.seq for key in ledger for row in ledger.find_standing(key).values()}
     return [{**asdict(row), "standing": row.seq in present} for row in rows]
 
 

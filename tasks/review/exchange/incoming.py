@@ -80,7 +80,7 @@ def import_decisions(
         if isinstance(d, Decision)
     }
     with closing(DecisionLog(log_path(out))) as log:
-        ledger = Ledger(log.since())
+        ledger = Ledger(log.list_since())
         new = [draft for draft in drafts.values() if not _is_repeated(draft, ledger)]
         written = log.append(new) if new else []
     return Imported(len(written), len(drafts) - len(written), empty)
@@ -186,5 +186,5 @@ def _find_problem(row: Incoming, verdict: str, sample: Sample, classes: Sequence
 
 def _is_repeated(draft: Decision, ledger: Ledger) -> bool:
     """Whether this reviewer's present answer is the same one."""
-    present = ledger.standing(make_key(draft)).get(draft.reviewer)
+    present = ledger.find_standing(make_key(draft)).get(draft.reviewer)
     return present is not None and present.outcome == draft.outcome

@@ -18,9 +18,9 @@ from tasks.review.page.chooser import list_choices
 from tasks.review.page.payload import format_value
 from tasks.review.queue import Item, ReviewQueue, load_queue
 from tasks.runs.finished import read_dataset
-from tasks.show.images import safe_png
+from tasks.show.images import write_safe_png
 from tasks.storage import open_atomically, read_parquet, write_json, write_text
-from tasks.terminal import one_line
+from tasks.terminal import write_one_line
 
 LABEL: Final = "label"
 VERDICT: Final = "verdict"
@@ -36,7 +36,7 @@ def write_labeling_config(queue: ReviewQueue) -> str:
     # Above the sample, which may be longer than the screen.
     classes = ET.SubElement(view, "Choices", name=LABEL, toName=SAMPLE, choice="single", showInLine="true")
     for choice in list_choices(queue):
-        attributes = {"value": one_line(choice.label)} | ({"hotkey": choice.key} if choice.key else {})
+        attributes = {"value": write_one_line(choice.label)} | ({"hotkey": choice.key} if choice.key else {})
         ET.SubElement(classes, "Choice", attributes)
     verdicts = ET.SubElement(view, "Choices", name=VERDICT, toName=SAMPLE, choice="single", showInLine="true")
     for verdict in ("drop", "unsure"):
@@ -79,9 +79,9 @@ def _name_classes(labels: Sequence[str]) -> dict[str, str]:
     Raises:
         InputError: Two labels would have one name.
     """
-    named = {one_line(label): label for label in labels}
+    named = {write_one_line(label): label for label in labels}
     if len(named) < len(set(labels)):
-        two = next(label for label in labels if named[one_line(label)] != label)
+        two = next(label for label in labels if named[write_one_line(label)] != label)
         what = f"label {two!r} and another differ in control characters only, which Label Studio cannot hold"
         fix = "rename one of them, or review with `labelsweep review`"
         raise InputError(what, fix=fix)
@@ -94,7 +94,7 @@ def _make_task(queue: ReviewQueue, item: Item, shown: object) -> dict[str, Any]:
         "from_name": LABEL,
         "to_name": SAMPLE,
         "type": "choices",
-        "value": {"choices": [one_line(item.suggested)]},
+        "value": {"choices": [write_one_line(item.suggested)]},
     }
     model = f"labelsweep {queue.run_id}"
     prediction = {"model_version": model, "score": item.suggested_probability, "result": [chosen]}
@@ -123,7 +123,7 @@ def _read_payload(queue: ReviewQueue) -> dict[str, Any]:
 
 
 def _write_picture(data: bytes | None, folder: Path, number: int, image_root: str | None) -> str:
-    png = safe_png(data or b"") or b""
+    png = write_safe_png(data or b"") or b""
     if image_root is None:
         return f"data:image/png;base64,{base64.b64encode(png).decode()}"
     name = f"{number:06d}.png"

@@ -170,13 +170,13 @@ def _describe_saved(rows: list[Decision]) -> dict[str, Any]:
 def _collect_news(review: Review, name: str, since: int) -> dict[str, Any]:
     """Return the figures of the page, and the positions whose state others have changed."""
     with review.lock:
-        standing = review.paced()
+        standing = review.pace()
         return {
             "seq": review.ledger.seq,
-            "total": review.total(name),
-            "todo": review.todo(name),
-            "busy": sorted(review.busy(name)),
-            "changed": review.changed(since, name),
+            "total": review.count_items(name),
+            "todo": review.count_open(name),
+            "busy": sorted(review.find_busy(name)),
+            "changed": review.list_changed(since, name),
             "running": standing.running,
             "left": standing.left,
             "outlook": standing.outlook,

@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 
 from tasks.review.page.payload import PayloadStore, Size
 from tasks.review.queue import Item, ReviewQueue
-from tasks.show.features import effects
+from tasks.show.features import compute_effects
 from tasks.show.images import draw_saliency, sum_channels
 from tasks.show.usual_values import NOTHING_USUAL, Usual, describe_usual_columns, parse_number
 from tasks.show.view import EVIDENCE, RunView
@@ -73,19 +73,19 @@ class CardMaker:
         row = self._rows.row(sample_id)
         return row.pop(self._queue.prose, ""), row
 
-    def tile(self, item: Item) -> dict[str, Any]:
+    def make_tile(self, item: Item) -> dict[str, Any]:
         """Return what a tile of the grid shows: little enough for a hundred of them."""
         prose, row = self.row(item.sample_id)
-        return {"prose": cut(prose, LISTED), "row": row, "image": self.address(item.sample_id, "tile")}
+        return {"prose": cut(prose, LISTED), "row": row, "image": self.find_address(item.sample_id, "tile")}
 
-    def card(self, item: Item, *, blind: bool) -> dict[str, Any]:
+    def make_card(self, item: Item, *, blind: bool) -> dict[str, Any]:
         """Return what a card shows; a blind one says nothing that gives the suggestion away."""
         queue = self._queue
         prose, row = self.row(item.sample_id)
         is_table = queue.content == "table"
         return {
             "row": row,
-            "image": self.address(item.sample_id, "page"),
+            "image": self.find_address(item.sample_id, "page"),
             "text": self.text(item, item.sample_id, blind=blind, limit=CARD) if prose else "",
             "length": len(prose) if len(prose) > CARD else 0,
             "columns": self.columns(item, slice(ROWS), blind=blind) if is_table else [],
@@ -99,7 +99,7 @@ class CardMaker:
         for near in item.evidence.get(kind, ()):
             sample = near["sample_id"]
             shown: dict[str, Any]
-            shown = {"image": self.address(sample, "tile"), "large": self.address(sample, "page")}
+            shown = {"image": self.find_address(sample, "tile"), "large": self.find_address(sample, "page")}
             if self._queue.prose:
                 length = len(self.row(sample)[0])
                 text = self.text(item, sample, blind=blind, limit=LISTED)
@@ -130,7 +130,7 @@ class CardMaker:
         classes = [self._queue.classes.index(label) for label in (item.given, item.suggested)]
         speaks = dict.fromkeys(row, 0.0)
         for name in () if blind else row.keys() & self._usual.keys():
-            speaks[name] = self._usual[name].speaks(row[name], *classes)
+            speaks[name] = self._usual[name].measure_difference(row[name], *classes)
         found = []
         for name in sorted(row, key=lambda name: -abs(speaks[name]))[part]:
             value, usual = row[name], self._usual.get(name, NOTHING_USUAL)
@@ -145,14 +145,14 @@ class CardMaker:
         values = self._view.saliency.get(item.borrows)
         if values is None:
             return None
-        return draw_saliency(effects(self._view, values), self._queue.dataset.feature_shape, size)
+        return draw_saliency(compute_effects(self._view, values), self._queue.dataset.feature_shape, size)
 
     def _has_overlay(self, item: Item) -> bool:
         """Whether the influence depends on the pixels themselves: an encoder's features lie nowhere in the picture."""
         values = self._view.saliency.get(item.borrows) if self._queue.content == "image" else None
         return values is not None and sum_channels(values, self._queue.dataset.feature_shape) is not None
 
-    def address(self, sample_id: str, size: Size) -> str:
+    def find_address(self, sample_id: str, size: Size) -> str:
         """Return where a sample's picture is; an identifier may hold anything, so not in the path."""
         return f"/image?id={quote(sample_id, safe='')}&size={size}&run={quote(self._queue.run_id, safe='')}"
 

@@ -25,7 +25,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tasks.error_lines import describe_error
 from tasks.show.policy import SERVED_POLICY
-from tasks.terminal import one_line
+from tasks.terminal import write_one_line
 
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
 MAX_BODY: Final = 1_000_000
@@ -53,7 +53,7 @@ class Guard:
     hosts: frozenset[str] | None = LOOPBACK
     token: str | None = None
 
-    def refusal(self, request: Request) -> Response | None:
+    def refuse(self, request: Request) -> Response | None:
         """Return why the request may not come through; None for one that may."""
         host, _, _ = _split_host(request.headers.get("host", ""))
         if self.hosts is not None and host not in self.hosts:
@@ -115,7 +115,7 @@ class Guarded:
                     headers.append("set-cookie", bearer.headers["set-cookie"])
             await send(message)
 
-        await (self._guard.refusal(request) or self._app)(scope, receive, with_headers)
+        await (self._guard.refuse(request) or self._app)(scope, receive, with_headers)
 
 
 class FailuresInOneLine:
@@ -147,7 +147,7 @@ class FailuresInOneLine:
         failure = repr(error)
         if failure != self._last:
             self._last = failure
-            sys.stderr.write(f"labelsweep: {one_line(describe_error(error))}\n")
+            sys.stderr.write(f"labelsweep: {write_one_line(describe_error(error))}\n")
 
 
 def make_app(title: str, guard: Guard) -> FastAPI:

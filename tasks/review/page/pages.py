@@ -263,7 +263,7 @@ def _render_page(here: str, request: Request, **values: object) -> HTMLResponse:
     """Return a page, with what each page shows around its own content."""
     site = find_site(request)
     now, name = site.review, site.who(request)
-    todo, total = now.todo(name), now.total(name)
+    todo, total = now.count_open(name), now.count_items(name)
     counts = {"todo": todo, "done": total - todo, "total": total, "known": now.known}
     frame = {"here": here, "seq": now.ledger.seq, "disagreements": now.disagreements, **counts}
     return site.render(f"{here}.html", request, **frame, **values)

@@ -55,7 +55,9 @@ class SampleSearch:
         """Return what a filter looks through; None for the queue."""
         if wanted.like is None and not wanted.lasso:
             return None
-        found = self.atlas.inside(wanted.lasso) if wanted.lasso else self.atlas.alike(wanted.like or 0)
+        found = (
+            self.atlas.find_inside(wanted.lasso) if wanted.lasso else self.atlas.find_alike(wanted.like or 0)
+        )
         if wanted.among == "queue":
             found = [position for position in found if position < len(self._queue.items)]
         return self.atlas.items(found[:MOST_FOUND])

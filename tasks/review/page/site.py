@@ -93,7 +93,7 @@ class Site:
 
     def tile(self, item: Item, reviewer: str) -> dict[str, Any]:
         """Return how one item looks among many to one reviewer."""
-        return {**self._state(item, reviewer), **self.cards.tile(item)}
+        return {**self._state(item, reviewer), **self.cards.make_tile(item)}
 
     def view(self, item: Item, reviewer: str) -> dict[str, Any]:
         """Return how one item looks by itself to one reviewer."""
@@ -101,7 +101,7 @@ class Site:
         conflicts = self.queue.conflicts.get(item.key.content_hash, {})
         return {
             **state,
-            **self.cards.card(item, blind=state["blind"]),
+            **self.cards.make_card(item, blind=state["blind"]),
             "conflicts": {label: count for label, count in conflicts.items() if label != item.given},
             "copies": self.queue.copies.get(item.key, 1),
         }
@@ -117,8 +117,8 @@ class Site:
             return {
                 "item": item,
                 "status": review.status(item, reviewer),
-                "mine": review.ledger.standing(item.key).get(reviewer),
-                "others": review.others(item, reviewer),
+                "mine": review.ledger.find_standing(item.key).get(reviewer),
+                "others": review.list_others(item, reviewer),
                 "blind": self.is_blind(item, reviewer),
             }
 
