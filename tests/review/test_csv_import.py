@@ -413,3 +413,23 @@ def test_a_cell_of_a_workbook_holds_any_text(wine: Path, tmp_path: Path):
     assert [sheet.cell(row, column).value for row in (2, 3)] == ["=1+1", "bell \ufffd and \ufffd"]
     assert sheet.cell(2, column).data_type == "s"
     assert len(sheet.cell(4, column).value) == 32_767
+
+
+def test_rows_of_equal_content_and_label_that_are_decided_differently_are_named(
+    wine: Path, sheet: Rows, imported
+):
+    queue = pq.read_table(wine / "queue.parquet")
+    same = {
+        name: queue[name].to_pylist()[:1] * 2 + queue[name].to_pylist()[2:]
+        for name in ("content_hash", "given_label")
+    }
+    for name, values in same.items():
+        queue = queue.set_column(queue.schema.get_field_index(name), name, pa.array(values))
+    write_table(queue, wine / "queue.parquet")
+    first, second = sheet[:2]
+    first |= {"decision": "keep"}
+    second |= {"decision": "drop", "content_hash": first["content_hash"], "given_label": first["given_label"]}
+    code, said, _ = imported([first, second])
+    assert code == 0
+    names = f"'{first['sample_id']}', '{second['sample_id']}'"
+    assert f"rows of equal content and label are decided differently ({names}): the last one counts" in said

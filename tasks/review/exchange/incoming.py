@@ -1,5 +1,6 @@
 """Decisions made elsewhere: checked against the run, all of them, before the first one is written."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ from tasks.errors import InputError, list_names
 from tasks.queue.earlier_hashes import find_equal_hashes
 from tasks.queue.rows import find_rows
 from tasks.records import VERDICTS
-from tasks.review.ledger import Ledger, make_key
+from tasks.review.ledger import Key, Ledger, make_key
 from tasks.review.log import Decision, DecisionLog, log_path
 from tasks.runs.finished import read_dataset
 from tasks.show.text import pluralise
@@ -41,17 +42,24 @@ class Incoming:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What an import did: rows written, answers that already stood, rows without an answer."""
+    """What an import did: rows written, answers that already stood, rows without an answer, and ids that contradict others.
+
+    Rows of one content and label are one sample, on which the last answer of a reviewer counts.
+    """
 
     written: int
     known: int
     empty: int
+    contradicted: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """Say it in one line."""
         parts = [f"{pluralise(self.written, 'decision')} imported"]
         parts += [f"{self.known:,} known before"] if self.known else []
         parts += [f"{pluralise(self.empty, 'row')} without a decision"] if self.empty else []
+        if self.contradicted:
+            equal = f"rows of equal content and label are decided differently ({list_names(list(self.contradicted))})"
+            parts.append(f"{equal}: the last one counts")
         return ", ".join(parts)
 
 
@@ -83,7 +91,16 @@ def import_decisions(
         ledger = Ledger(log.list_since())
         new = [draft for draft in drafts.values() if not _is_repeated(draft, ledger)]
         written = log.append(new) if new else []
-    return Imported(len(written), len(drafts) - len(written), empty)
+    return Imported(len(written), len(drafts) - len(written), empty, _find_contradicted(drafts.values()))
+
+
+def _find_contradicted(drafts: Iterable[Decision]) -> tuple[str, ...]:
+    """Return the ids of rows whose content and label are those of another row that the same reviewer decides differently."""
+    rows: dict[tuple[Key, str], list[Decision]] = defaultdict(list)
+    for draft in drafts:
+        rows[make_key(draft), draft.reviewer].append(draft)
+    several = [some for some in rows.values() if len({draft.outcome for draft in some}) > 1]
+    return tuple(draft.sample_id for some in several for draft in some)
 
 
 def refuse_import(problems: Sequence[str], source: str) -> None:
