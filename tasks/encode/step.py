@@ -48,7 +48,8 @@ def encode(dataset: Dataset, folder: Path, options: AuditOptions, previous: Path
     model = make_model(samples, samples.design(options), settled)  # what cannot be fitted is refused here
     # The directions of a vocabulary turn with every new text: what was fitted to the old ones does not fit the new ones.
     same = previous and not features.shared and read_names(previous, dataset) == read_names(folder, dataset)
-    warm = read_warm_members(previous, dataset, options, samples.features.like, choice) if same else None
+    plain = features.plain
+    warm = read_warm_members(previous, dataset, options, samples.features, choice, plain) if same else None
     members, chosen_on = warm or (model.choose(), dataset.rows)
     path = folder / "model" / "encoding"
     if members:

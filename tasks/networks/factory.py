@@ -116,12 +116,15 @@ def check_factory(factory: Factory, model: str, feature_shape: tuple[int, ...], 
     if not torch.is_floating_point(logits) or not torch.isfinite(logits).all():
         raise _make_error(model, "the network returned logits that are not finite floating point numbers")
     try:
-        return split_network(network, probe).head.in_features
+        width = split_network(network, probe).head.in_features
     except InputError as error:
         raise _make_error(model, error.what) from error
     except Exception as error:
         wrong = f"the network cannot be used without its last layer ({_shorten_error(error)})"
         raise _make_error(model, wrong) from error
+    with torch.random.fork_rng(devices=[]):
+        _try_training(network, probe, model)
+    return width
 
 
 def _try_network(network: nn.Module, probe: Tensor, model: str) -> object:
@@ -131,6 +134,15 @@ def _try_network(network: nn.Module, probe: Tensor, model: str) -> object:
     except Exception as error:
         wrong = f"the network does not take inputs of shape {tuple(probe.shape)} ({_shorten_error(error)})"
         raise _make_error(model, wrong) from error
+
+
+def _try_training(network: nn.Module, probe: Tensor, model: str) -> None:
+    """Take one gradient as training does: of no parameters, or through layers that overwrite what it needs, there is none."""
+    try:
+        logits = network.train()(probe)
+        nn.functional.cross_entropy(logits, torch.zeros(PROBES, dtype=torch.long)).backward()  # type: ignore[no-untyped-call]
+    except Exception as error:
+        raise _make_error(model, f"the network cannot be trained ({_shorten_error(error)})") from error
 
 
 def _shorten_error(error: BaseException) -> str:

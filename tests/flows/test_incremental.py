@@ -19,8 +19,9 @@ from flows.config import CleanParameters
 from flows.incremental import find_run_of_same_content, take_over_last_run
 from flows.request import make_request
 from tasks.encode.warm_start import read_warm_members
+from tasks.heads.features import FileFeatures, MemoryFeatures
 from tasks.ingest.step import ingest
-from tasks.records import ModelChoice, Validation
+from tasks.records import Encoding, ModelChoice, Validation
 from tasks.review.log import Decision, DecisionLog, log_path
 from tasks.runs.request import REQUEST
 from tasks.storage import read_json, write_json
@@ -244,11 +245,15 @@ def test_damaged_run_is_made_anew_from_what_it_began_with(nights, copied, tmp_pa
 def test_damaged_models_are_nothing_to_start_from(nights, copied, harm):
     parameters, last = copied
     dataset = Validation.model_validate(read_json(last / "steps" / "validate.json")["record"]).dataset
-    like, options = torch.empty(0, dtype=torch.float64), parameters.audit_options()
-    choice = ModelChoice()
-    assert read_warm_members(last, dataset, options, like, choice) is not None
+    encoding = Encoding.model_validate(read_json(last / "steps" / "encode.json")["record"])
+    features = FileFeatures(encoding.features, torch.empty(0, dtype=torch.float64))
+    given = last, dataset, parameters.audit_options()
+    assert read_warm_members(*given, features, ModelChoice(), features.width) is not None
+    rows = torch.cat([block for _, block in features.blocks()])
+    for other in (1_000 * rows, rows / 1_000, rows + 1_000):  # a column came in another unit
+        assert read_warm_members(*given, MemoryFeatures(other), ModelChoice(), features.width) is None
     harm(last / "model" / "encoding" / "member-0.safetensors")
-    assert read_warm_members(last, dataset, options, like, choice) is None
+    assert read_warm_members(*given, features, ModelChoice(), features.width) is None
 
 
 def test_warm_and_cold_agree_on_what_is_wrong(nights, tmp_path):

@@ -41,6 +41,7 @@ WRONG = {
     "from torch import nn\ndef factory(shape, n): return nn.Identity()": "returned",
     "from torch import nn\nclass N(nn.Linear):\n    def forward(self, x): return super().forward(x), 0\n"
     "def factory(shape, n): return N(shape[0], n)": "returned tuple",
+    "from torch import nn\ndef factory(shape, n): return nn.Linear(shape[0], n).requires_grad_(False)": "cannot be trained",
 }
 
 
