@@ -93,9 +93,8 @@ def _unite(sets: list[Array], n: int) -> Array:
 
 def save_neighbours(found: Neighbours, final: Path) -> None:
     """Write the nearest of the neighbours, for whoever asks next."""
-    held = (
-        io.BytesIO()
-    )  # on a full disk numpy's own file would be closed again later, with a traceback beside the one line
+    # On a full disk numpy's own file would be closed once more later, with a traceback beside the one line.
+    held = io.BytesIO()
     np.savez(held, distance=found.distance[:, :NEIGHBOURS], index=found.index[:, :NEIGHBOURS])
     with open_atomically(final) as path:
         path.write_bytes(held.getvalue())

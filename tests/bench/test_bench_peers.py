@@ -1,12 +1,15 @@
 """Peers are judged on what their packages say, and no method sees the held-out labels."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
-from tasks.bench.datasets import load_data, standardise
+from tasks.bench.datasets import LabeledData, learn_table_encoder, load_data, standardise
+from tasks.bench.helpers import ROOT
 from tasks.bench.influence_peers import convert_regression
+from tasks.bench.inputs.peers import score_boosting, score_encoder_by_fold, score_encoder_once
 from tasks.bench.quality.case import Case
 from tasks.bench.quality.noise import plant
 from tasks.bench.quality.ours import list_ours
@@ -14,6 +17,20 @@ from tasks.bench.quality.peers import list_peers, pydvl_mean_influence, pydvl_se
 
 for package in ("cleanlab", "aum", "kronfluence"):
     pytest.importorskip(package)
+
+
+def test_peers_of_tables_see_a_raw_frame_and_find_most_errors():
+    frame = (
+        pd.read_csv(ROOT / "data" / "penguins.csv")
+        .sample(frac=1, random_state=0)
+        .head(150)
+        .reset_index(drop=True)
+    )
+    labels = pd.factorize(frame["species"])[0].astype(np.int64)
+    data = LabeledData("penguins", frame.drop(columns="species"), labels, learn=learn_table_encoder)
+    given = plant("uniform", np.zeros((150, 0)), labels, 0.1, seed=0)
+    for score in (score_boosting, score_encoder_once, score_encoder_by_fold):
+        assert roc_auc_score(given != labels, -score(data, given, 0)) > 0.9, score
 
 
 def make_case(name, seed=0, rate=0.15):

@@ -23,8 +23,12 @@ class FoldEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # sci
 
     def fit(self, rows: Any, _: object = None) -> "FoldEncoder":  # noqa: ANN401 (a frame or texts)
         """Fit the encoder to some rows."""
-        self.transform = self.learn(rows)
+        self.encode_ = self.learn(rows)
         return self
+
+    def transform(self, rows: Any) -> Floats:  # noqa: ANN401
+        """Encode some rows."""
+        return self.encode_(rows)
 
 
 def make_regression() -> Pipeline:
