@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -59,25 +60,26 @@ def _read_conflicts(dataset: Dataset, folder: Path) -> tuple[pa.Array, pa.Array]
     if not path.exists() or has_coincidences(dataset):
         return pa.array([], pa.string()), pa.array([], pa.string())
     found = read_parquet(path)
-    losers = find_outvoted(found["content_hash"].to_numpy(), found["label"].to_numpy())
-    ids = found["sample_id"].combine_chunks()
-    lost = ids.filter(pa.array(losers))
+    ids, right = found["sample_id"].combine_chunks(), np.zeros(len(found), bool)
     if (verified := read_verified(dataset)) is not None:
-        right = read_parquet(dataset.path, columns=["sample_id"])["sample_id"].filter(pa.array(verified))
-        lost = lost.filter(pc.invert(pc.is_in(lost, value_set=right)))
-    return ids, lost
+        known = read_parquet(dataset.path, columns=["sample_id"])["sample_id"].filter(pa.array(verified))
+        right = pc.is_in(ids, value_set=known.combine_chunks()).to_numpy(zero_copy_only=False)
+    losers = find_outvoted(found["content_hash"].to_numpy(), found["label"].to_numpy(), right)
+    return ids, ids.filter(pa.array(losers & ~right))
 
 
-def find_outvoted(content: Array, labels: Array) -> Array:
+def find_outvoted(content: Array, labels: Array, verified: Array | None = None) -> Array:
     """Return which samples carry another label than the majority of the samples with the same content.
 
     At least one of different labels on the same content is wrong, whatever any model says.
 
-    Where no label has the majority alone, all of the group are returned: a person has to look at each.
+    Where no label has the majority alone, all of the group are returned: a person has to look at each. A label that a person
+    has verified is before any majority.
 
     Args:
         content: (n,) content hashes.
         labels: (n,) given labels.
+        verified: (n,) bool; None where none is.
 
     Returns:
         (n,) bool.
@@ -86,8 +88,10 @@ def find_outvoted(content: Array, labels: Array) -> Array:
     >>> find_outvoted(np.array(["a", "a", "a", "b", "b"]), np.array(["cat", "cat", "dog", "cat", "dog"])).tolist()
     [False, False, True, True, True]
     """
-    frame = pd.DataFrame({"content": content, "label": labels})
-    votes = frame.groupby(["content", "label"]).size().rename("votes").reset_index()
+    frame = pd.DataFrame({"content": content, "label": labels, "votes": 1})
+    if verified is not None:
+        frame["votes"] += len(frame) * verified
+    votes = frame.groupby(["content", "label"])["votes"].sum().reset_index()
     most = votes.groupby("content")["votes"].transform("max")
     leaders = votes[votes["votes"] == most]
     winners = leaders[~leaders["content"].duplicated(keep=False)].set_index("content")["label"]
@@ -99,9 +103,9 @@ def _write_scores(dataset: Dataset, scored: Path, folder: Path, final: Path) -> 
     """Write the scores with what is flagged in the end, batch by batch; return how many are."""
     conflicting, lost = _read_conflicts(dataset, folder)
     count = 0
-    labels, before_all = None, 0.0
+    labels, before_all, verified = None, 0.0, None
     if dataset.typos:
-        labels = read_parquet(dataset.path, columns=["label"])["label"]
+        labels, verified = read_parquet(dataset.path, columns=["label"])["label"], read_verified(dataset)
         before_all = pc.min(read_parquet(scored, columns=["score"])["score"]).as_py() - 1.0
     stored = pq.read_schema(scored)
     schema = pa.schema(pa.field(n, pa.bool_()) if n == "conflict" else stored.field(n) for n in SCORE_COLUMNS)
@@ -113,7 +117,8 @@ def _write_scores(dataset: Dataset, scored: Path, folder: Path, final: Path) -> 
             columns["conflict"] = pc.is_in(ids, value_set=conflicting)
             if labels is not None:
                 given = labels.slice(rows.start, len(batch)).combine_chunks()
-                columns |= _add_typos(columns, given, dataset.typos, before_all)
+                asked = np.ones(len(batch), bool) if verified is None else ~verified[rows]
+                columns |= _add_typos(columns, given, dataset.typos, before_all, pa.array(asked))
             count += columns["flagged"].true_count
             arrays = [columns[n] for n in SCORE_COLUMNS]
             writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
@@ -121,12 +126,21 @@ def _write_scores(dataset: Dataset, scored: Path, folder: Path, final: Path) -> 
 
 
 def _add_typos(
-    columns: Mapping[str, pa.Array], given: pa.Array, typos: Mapping[str, str], before_all: float
+    columns: Mapping[str, pa.Array],
+    given: pa.Array,
+    typos: Mapping[str, str],
+    before_all: float,
+    asked: pa.Array,
 ) -> dict[str, pa.Array]:
-    """Return the columns that change where the given label is nearly the name of a class; the models took it for that class."""
+    """Return the columns that change where the given label is nearly the name of a class; the models took it for that class.
+
+    Where nobody is asked, the label that a person verified is the suggested one, too.
+    """
     meant = pa.array([typos.get(label) for label in given.to_pylist()], pa.string())
     is_typo = meant.is_valid()
-    changed = {"given_label": given, "suggested_label": meant, "score": before_all, "flagged": True}
+    suggested = pc.if_else(asked, meant, given)
+    changed = {"given_label": given, "suggested_label": suggested, "flagged": asked}
+    changed["score"] = pc.if_else(asked, before_all, columns["score"])
     # No model knows such a class.
     changed |= {"given_probability": 0.0, "relabel_gain": 0.0}
     return {name: pc.if_else(is_typo, value, columns[name]) for name, value in changed.items()}

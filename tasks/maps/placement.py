@@ -60,12 +60,16 @@ def _separate(directions: Floats, labels: Ints, some: Ints, plane: Floats) -> Fl
     """Return the view that separates the labels; the plane where there is nothing to separate."""
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis  # noqa: PLC0415 (seconds to import)
 
-    count = len(np.unique(labels[some]))
-    if not 1 < count < len(some):
+    points, (kinds, place) = directions[some], np.unique(labels[some], return_inverse=True)
+    count = len(kinds)
+    first = np.unique(place, return_index=True)[1]
+    if not 1 < count < len(some) or np.array_equal(
+        points, points[first][place]
+    ):  # each class is at one place
         return plane
     found = LinearDiscriminantAnalysis(n_components=min(2, count - 1, directions.shape[1]))
-    apart = found.fit(directions[some], labels[some]).transform(directions).astype(np.float32)
-    return np.column_stack([apart, plane[:, :1]])[:, :2]
+    apart = found.fit(points, place).transform(directions).astype(np.float32)
+    return np.column_stack([apart, plane])[:, :2]  # of as many directions as the classes' means differ in
 
 
 def _reduce_to_two(directions: Floats) -> Floats:

@@ -59,13 +59,17 @@ def test_nobody_is_asked_about_a_label_that_was_verified(prefect_server, tmp_pat
     x = 3.0 * labels[:, None] + np.random.default_rng(0).normal(size=(80, 2))
     labels[[0, 1]] ^= 1  # one that the models doubt is verified, the other is not
     x[2], labels[2] = x[3], 1 - labels[3]  # the same content under two labels: the second one is verified
+    x[[10, 12]], labels[[10, 12, 14]] = x[14], [0, 0, 1]  # two copies against one that is verified
+    names = np.array(["kitten", "puppies"], object)[labels]
+    names[20] = "kittenn"  # a typo, they say
     frame = pd.DataFrame(x, columns=["a", "b"])
-    frame.assign(label=labels, ok=np.isin(np.arange(80), [0, 3]), row=range(80)).to_csv(tmp_path / "t.csv")
+    verified = [0, 3, 14, 20]
+    frame.assign(label=names, ok=np.isin(np.arange(80), verified), row=range(80)).to_csv(tmp_path / "t.csv")
     options = ["--features", "a,b", "--id", "row", "--trusted", "ok", "--min-queue", "80", "--controls", "0"]
     assert run(["clean", str(tmp_path / "t.csv"), *options, "--out", str(tmp_path / "out"), "--quiet"]) == 0
     queue = pq.read_table(tmp_path / "out" / "runs" / "latest" / "queue.parquet").to_pandas()
-    assert set(queue.sample_id.astype(int)) == set(range(80)) - {0, 3}
-    assert {1, 2} <= set(queue[queue.flagged].sample_id.astype(int))
+    assert set(queue.sample_id.astype(int)) == set(range(80)) - {*verified}
+    assert {1, 2, 10, 12} <= set(queue[queue.flagged].sample_id.astype(int))
 
 
 def give_models(folder) -> tuple[np.ndarray, np.ndarray]:

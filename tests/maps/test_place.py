@@ -31,3 +31,16 @@ def test_one_sample_one_direction_and_one_class_have_a_map_too():
         found = place_samples(points.astype(np.float32), np.zeros(len(points), np.int64))
         assert found.plane.shape == found.classes.shape == (len(points), 2)
         assert np.isfinite(found.plane).all()
+
+
+def test_classes_at_one_place_each_or_with_the_same_mean_have_a_map_too():
+    corners = np.tile([[0, 0], [0, 1], [1, 0], [1, 1]], (20, 1)).astype(np.float32)
+    for points, labels in (
+        (corners, corners.sum(1) % 2),
+        (corners, corners[:, 0]),
+        (corners[:, :1], corners[:, 0]),
+        (np.ones((80, 3), np.float32), corners[:, 0]),
+    ):
+        found = place_samples(points, labels.astype(np.int64))
+        assert found.classes.shape == (80, 2)
+        assert np.isfinite(found.classes).all()
