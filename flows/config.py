@@ -15,7 +15,7 @@ import yaml
 from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from flows.source_names import find_dated, make_absolute, read_version_parameters
-from tasks.addresses import check_no_secret, make_no_secret_pattern, work_folder
+from tasks.addresses import check_no_secret, check_one_address, make_no_secret_pattern, work_folder
 from tasks.encode.encoder_digest import WEIGHTS
 from tasks.hub import find_on_hub, is_hub_name
 from tasks.options import AuditOptions, parse_drift
@@ -244,7 +244,10 @@ class CleanParameters(AuditOptions):
         out = str(values.get("out") or "") if isinstance(values, Mapping) else ""
         if isinstance(values, Mapping) and not out:
             return {name: value for name, value in values.items() if name != "out"}
-        return {**values, "out": work_folder(out), "publish": out} if "://" in out else values
+        if "://" in out:
+            check_one_address(out, str(values.get("publish") or out))
+            values = {**values, "out": work_folder(out), "publish": out}
+        return values
 
     @model_validator(mode="before")
     @classmethod
@@ -256,9 +259,7 @@ class CleanParameters(AuditOptions):
         known = find_dated(source) or SAMPLES.get(source) or read_version_parameters(source)
         if not known:
             return values
-        given = {
-            name: value for name, value in values.items() if value not in (None, "")
-        }  # a form's empty fields
+        given = {name: value for name, value in values.items() if value not in (None, "")}
         return {**known, **given, "source": known.get("source", source)}
 
     @model_validator(mode="before")

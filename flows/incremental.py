@@ -136,6 +136,8 @@ def take_over_last_run(request: Request, folder: Path) -> tuple[Path | None, boo
     """
     path = folder / _BEFORE
     kept = read_entry(path)
+    if kept and request.force and not kept["anew"]:
+        kept = None  # begun without it, and so with models of earlier runs
     if kept is None or not are_intact(folder, {DECIDED: kept["decided"]}, read_records(folder).values()):
         decisions = Ledger(read_log(request.out))
         runs = _drop_damaged(request, list_finished_runs(request))

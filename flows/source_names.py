@@ -13,7 +13,10 @@ from tasks.queries import make_query_absolute
 
 # What stands for the date in the name of a source, and how a date is written: by day, or by month, with a time or without.
 DATE = "{date}"
-_DATE = r"\d{4}[-_.]?\d\d(?:[-_.]?\d\d(?:[T_-]?\d\d[-_.:]?\d\d(?:[-_.:]?\d\d)?Z?)?)?"
+_DATE = (
+    r"(?:19|20)\d\d[-_.]?(?:0[1-9]|1[0-2])(?:[-_.]?(?:0[1-9]|[12]\d|3[01])"
+    r"(?:[T_-]?\d\d[-_.:]?\d\d(?:[-_.:]?\d\d)?Z?)?)?"
+)
 
 
 def find_dated(source: str) -> dict[str, str] | None:
@@ -30,7 +33,9 @@ def find_dated(source: str) -> dict[str, str] | None:
         return None
     from tasks.ingest.source import make_short_name  # noqa: PLC0415 (only a dated source needs it)
 
-    found = {"source": source, "name": make_short_name(source.replace(DATE, ""))}
+    folder, _, file = make_absolute(source).rstrip("/").rpartition("/")
+    named = source if re.search(r"\w", file.replace(DATE, "").split(".")[0]) else folder
+    found = {"source": source, "name": make_short_name(named.replace(DATE, ""))}
     with suppress(LabelsweepError, OSError):
         filesystem, path = open_address(source)
         first, *others = map(re.escape, path.split(DATE))

@@ -67,6 +67,17 @@ def check_no_secret(address: str) -> None:
         )
 
 
+def check_one_address(out: str, publish: str) -> None:
+    """Refuse two addresses for the results of one run.
+
+    Raises:
+        InputError: They are two.
+    """
+    if publish.rstrip("/") != out.rstrip("/"):
+        fix = "name one of them, or a local folder for --out"
+        raise InputError(f"is another address than --publish {publish}", where=f"--out {out}", fix=fix)
+
+
 def open_address(address: str) -> tuple[Any, str]:
     """Return the file system of an address or a local path, and the path in it.
 

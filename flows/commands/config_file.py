@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from flows.config import CleanParameters
 from tasks.addresses import OUT_VARIABLE
 from tasks.errors import InputError, suggest_name
+from tasks.runs.request import REQUEST
 from tasks.user_files import read_user_yaml
 
 _FIX = "name a YAML file with one `option: value` a line"
@@ -40,7 +41,8 @@ def merge_options(options: Mapping[str, Any], config: Path | None) -> CleanParam
     if "source" not in {*options, *values}:
         raise InputError("no SOURCE given", fix="name a file, a folder, a URL or sample:digits")
     folder = config.absolute().parent if config else None
-    if folder is not None and folder.parent.name == "runs" and not (folder / "manifest.json").exists():
+    is_run = folder is not None and folder.parent.name == "runs" and (folder / REQUEST).is_file()
+    if folder is not None and is_run and not (folder / "manifest.json").exists():
         values |= {"resume": folder.name, "out": str(folder.parents[1])}
     if "out" not in values and (out := os.environ.get(OUT_VARIABLE)):
         options = {"out": out, **options}

@@ -33,6 +33,11 @@ IMAGE_SUFFIXES = {
 # The data that come with the code.
 SAMPLES = ("digits",)
 
+# What file systems and servers say of a file that is another where the file is: a tag, a checksum, or when it was written.
+_STAMPS = (
+    *("ETag", "etag", "Content-MD5", "Digest", "LastModified", "Last-Modified", "last_modified"),
+    *("mtime", "modify", "modificationTime", "blob_id", "sha", "created"),
+)
 
 _held: ContextVar[dict[object, Any] | None] = ContextVar("held", default=None)
 
@@ -128,16 +133,20 @@ class Part:
         return cast("bytes", self.filesystem.cat_file(target))
 
     def fingerprint(self) -> list[object]:
-        """Return what changes when the file changes, without reading it."""
+        """Return what changes when the file changes; it is read only where a server says nothing of it."""
         if self.archive is not None:
             return [self.shown, *self.archive.fingerprint()]
         info = self.filesystem.info(self.path)
-        stamp = next(
-            (info[key] for key in ("ETag", "etag", "LastModified", "mtime", "created") if key in info), None
-        )
         if self.local:
-            stamp = Path(self.path).stat().st_mtime_ns
-        return [self.shown, info.get("size"), str(stamp)]
+            stamp = str(Path(self.path).stat().st_mtime_ns)
+        else:
+            stamp = next((str(info[key]) for key in _STAMPS if info.get(key)), "") or self._content_digest
+        return [self.shown, info.get("size"), stamp]
+
+    @cached_property
+    def _content_digest(self) -> str:
+        with self.filesystem.open(self.path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
 
     def digest(self) -> str:
         """Return a digest of the file: of its bytes where it lies here, of what the store says of it otherwise."""

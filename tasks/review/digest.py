@@ -10,7 +10,9 @@ from tasks.records import Record
 from tasks.review.exchange.incoming import parse_time
 from tasks.review.ledger import Ledger, make_key
 from tasks.review.log import read_log
-from tasks.runs.history import list_past_runs
+from tasks.runs.data_sets import find_short_name
+from tasks.runs.history import PastRun, list_past_runs
+from tasks.runs.request import read_asked
 from tasks.show.text import pluralise
 from tasks.storage import read_json
 from tasks.terminal import write_one_line
@@ -46,8 +48,10 @@ def make_digest(out: Path, since: datetime) -> list[Week]:
     standing = (row for row in Ledger(read_log(out)).rows() if not row.control)
     counted = [row for row in standing if (made := parse_time(row.time)) and made >= since]
     found = []
-    for source in sorted({run.source for run in runs}):
-        own = [run for run in runs if run.source == source]
+    asked = {run.run_id: read_asked(out / "runs" / run.run_id) for run in runs}
+    keys = {run.run_id: one.data_set if (one := asked[run.run_id]) else run.source for run in runs}
+    for key in dict.fromkeys(keys.values()):
+        own = [run for run in runs if keys[run.run_id] == key]
         ids = {run.run_id for run in own}
         answers = {(row.reviewer, make_key(row)) for row in counted if row.run in ids}
         reviewers = Counter(reviewer for reviewer, _ in answers)
@@ -56,7 +60,7 @@ def make_digest(out: Path, since: datetime) -> list[Week]:
         if nights or reviewers:
             found.append(
                 Week(
-                    source=source,
+                    source=_name_data_set(own),
                     nights=len(nights),
                     flagged=sum(queue["queued"] for queue in nights),
                     decided=len({key for _, key in answers}),
@@ -64,7 +68,13 @@ def make_digest(out: Path, since: datetime) -> list[Week]:
                     noise=[queue["estimated_noise_rate"] for queue in nights],
                 )
             )
-    return found
+    return sorted(found, key=lambda week: week.source.rsplit("/", 1)[-1])
+
+
+def _name_data_set(runs: Sequence[PastRun]) -> str:
+    """Return what all runs swept; of files that change their names, such as dated ones, the short name."""
+    sources = {run.source for run in runs}
+    return sources.pop() if len(sources) == 1 else find_short_name(runs[0].run_id)
 
 
 def format_digest(weeks: Sequence[Week]) -> str:

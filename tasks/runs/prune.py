@@ -11,6 +11,9 @@ from tasks.runs.lock import lock_folder
 from tasks.runs.request import read_asked
 from tasks.storage import list_published
 
+# No run is older, and no date lies before the year 1.
+_LONGEST = timedelta(days=365_000)
+
 
 def list_old_runs(out: Path, keep: int, older: timedelta) -> list[PastRun]:
     """Return the runs that are not needed, oldest first: beyond the newest finished ones of their data set, and too old.
@@ -19,7 +22,7 @@ def list_old_runs(out: Path, keep: int, older: timedelta) -> list[PastRun]:
         keep: How many finished runs of each data set stay, at least one: the next sweep continues from the newest.
         older: Runs that are younger stay, too.
     """
-    before, seen, found = datetime.now(UTC) - older, Counter[str](), []
+    before, seen, found = datetime.now(UTC) - min(older, _LONGEST), Counter[str](), []
     for run in list_past_runs(out):  # newest first
         asked = read_asked(out / "runs" / run.run_id)
         data_set = asked.data_set if asked else find_short_name(run.run_id)

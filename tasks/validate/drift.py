@@ -90,7 +90,8 @@ def _list_entries(dataset: Dataset, classes: Mapping[str, int]) -> Iterable[Entr
     yield _make_entry("columns", column_set=sorted(names), exact_match=True)
     yield _make_entry("rows", min_value=dataset.rows, max_value=dataset.rows)
     yield _make_entry("classes", column=label, value_set=sorted(classes))
-    shares = {"values": list(classes), "weights": [count / max(total, 1) for count in classes.values()]}
+    labeled = max(sum(classes.values()), 1)
+    shares = {"values": list(classes), "weights": [count / labeled for count in classes.values()]}
     yield _make_entry("shares", column=label, partition_object=shares, threshold=0.0)
     statistics = _read_statistics(file)
     for name, stored in sorted(names.items()):

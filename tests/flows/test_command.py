@@ -136,6 +136,12 @@ def test_configuration_of_an_unfinished_run_goes_on_with_it(tmp_path):
         assert folder == unfinished
         assert (folder / "dataset.csv").exists()
     assert merge_options({}, unfinished / "config.yaml").resume is None
+    # The user's own file, in a folder that happens to have that name.
+    own = tmp_path / "runs" / "own" / "config.yaml"
+    own.parent.mkdir()
+    own.write_text("source: cats.csv\nout: elsewhere\n")
+    parameters = merge_options({}, own)
+    assert (parameters.resume, parameters.out) == (None, Path("elsewhere"))
 
 
 def test_two_processes_cannot_work_on_one_run(tmp_path):

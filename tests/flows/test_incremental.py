@@ -232,6 +232,13 @@ def copied(nights, tmp_path) -> tuple[CleanParameters, Path]:
     return nights["parameters"].model_copy(update={"out": out}), out / "runs" / nights["second"].folder.name
 
 
+def test_force_takes_no_models_over_into_a_run_that_began_without_it(copied, tmp_path):
+    parameters, last = copied
+    for force, anew in ((False, False), (True, True), (False, True)):
+        request = make_request(parameters.model_copy(update={"force": force}))
+        assert take_over_last_run(request, tmp_path) == (last, anew)
+
+
 def test_damaged_run_is_made_anew_from_what_it_began_with(nights, copied, tmp_path):
     parameters, last = copied
     assert take_over_last_run(make_request(parameters), tmp_path)[0] == last

@@ -110,7 +110,11 @@ def test_dated_files_are_found_in_a_folder_with_brackets(tmp_path):
     newest = tmp_path / "exports [old]" / "pets-2026-01-03.csv"
     for file in (newest, newest.with_name("pets-2026-01-01.csv")):
         file.touch()
+    # Another way to write a date, and none: neither is the newest one.
+    for other in ("31122025", "999999"):
+        newest.with_name(f"pets-{other}.csv").touch()
     assert CleanParameters(source=str(newest.with_name("pets-{date}.csv"))).source == str(newest)
+    assert CleanParameters(source=str(tmp_path / "pets" / "{date}.csv")).name == "pets"
 
 
 def test_an_empty_field_leaves_what_is_known_of_bundled_data():

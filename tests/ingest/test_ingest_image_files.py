@@ -5,6 +5,7 @@ import functools
 import http.server
 import io
 import json
+import os
 import threading
 
 import numpy as np
@@ -16,6 +17,7 @@ from PIL import Image
 from tasks.errors import InputError, StoreError
 from tasks.ingest import ingest
 from tasks.ingest.images.decode import decode_image
+from tasks.ingest.source import fingerprint
 from tasks.records import Source
 
 RNG = np.random.default_rng(0)
@@ -213,6 +215,27 @@ def test_addresses_are_fetched_and_a_missing_one_is_set_aside(tmp_path):
         server.shutdown()
     np.testing.assert_allclose(features[:3], PIXELS[:3] / 255, atol=1e-6)
     assert reasons(dataset) == [f"no such image file '{names[3]}'"]
+
+
+def test_a_file_of_a_server_is_another_one_where_only_its_date_or_its_content_is(tmp_path):
+    class Undated(http.server.SimpleHTTPRequestHandler):
+        def send_header(self, keyword: str, value: str) -> None:
+            if keyword not in ("Last-Modified", "Content-Length"):
+                super().send_header(keyword, value)
+
+    (tmp_path / "a.csv").write_text("x,label\n1,cat\n")
+    os.utime(tmp_path / "a.csv", (0, 0))
+    for handler in (http.server.SimpleHTTPRequestHandler, Undated):
+        served = functools.partial(handler, directory=str(tmp_path))
+        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), served) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            source = f"http://127.0.0.1:{server.server_port}/a.csv"
+            before = fingerprint(source)
+            assert fingerprint(source) == before
+            (tmp_path / "a.csv").write_text("x,label\n1,dog\n")
+            assert fingerprint(source) != before
+            (tmp_path / "a.csv").write_text("x,label\n1,cat\n")
+            server.shutdown()
 
 
 def test_a_server_that_does_not_answer_is_no_missing_image(tmp_path):

@@ -102,6 +102,9 @@ def test_out_on_an_object_store_works_in_one_local_folder(monkeypatch, tmp_path)
     assert first.out.parent == tmp_path
     assert first.publish == "s3://labels/team"
     assert build_parameters({"source": "sample:digits"}, str).publish is None
+    other = {"source": "sample:digits", "out": "s3://labels/team", "publish": "s3://labels/all"}
+    with pytest.raises(InputError, match="another address than --publish"):
+        build_parameters(other, str)
 
 
 def test_command_reads_from_and_writes_to_an_object_store(s3, objects, s3_server, tmp_path, capsys):

@@ -26,6 +26,11 @@ def test_digest_counts_the_week_by_data_set_and_reviewer(tmp_path: Path):
     pets = _night(tmp_path, 24, "/data/pets.csv", 7, 0.08)
     _night(tmp_path, 27, "/data/pets.csv", 2, 0.06)
     _night(tmp_path, 25, "/data/toys.csv", 1, None)
+    asked = {"data_set": "birds", "parameters": "p", "source": "s", "version": "0"}
+    for day in (24, 25):  # dated files of one data set
+        night = _night(tmp_path, day, f"/data/birds-202611{day}.csv", 1, 0.1)
+        run = (tmp_path / "runs" / night).rename(tmp_path / "runs" / f"birds-202611{day}-030000-beef")
+        (run / "request.json").write_text(json.dumps(asked))
     log = DecisionLog(log_path(tmp_path))
     common = {"content_hash": "h", "given_label": "cat", "decision": "keep", "run": pets}
     times = {"time": (SINCE + timedelta(days=1)).isoformat(timespec="milliseconds")}
@@ -42,6 +47,7 @@ def test_digest_counts_the_week_by_data_set_and_reviewer(tmp_path: Path):
     log.append([Decision(sample_id="a", reviewer="Ada", **common | {"content_hash": "a"}, **times)])
     log.close()
     assert format_digest(make_digest(tmp_path, SINCE)).splitlines() == [
+        "birds: 2 new flags in 2 sweeps, 0 decided, noise 10.0%",
         "pets.csv: 9 new flags in 2 sweeps, 3 decided (Ada 2, Bob 1), noise 8.0% → 6.0%",
         "toys.csv: 1 new flag in 1 sweep, 0 decided, noise unknown",
     ]

@@ -38,6 +38,8 @@ def test_old_runs_go_and_new_ones_decisions_and_versions_stay(tmp_path: Path, ca
     assert {path.name for path in (tmp_path / "runs").iterdir()} == {
         path.name for path in (*pets[3:], busy, alone, young)
     }
+    assert run([*arguments, "--older", "999999w"]) == 0
+    assert "no run" in capsys.readouterr().err
     assert run([*arguments, "--older", "soon"]) == 2
     assert "--older: 'soon' is not a length of time" in capsys.readouterr().err
 

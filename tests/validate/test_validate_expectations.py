@@ -393,6 +393,11 @@ def test_the_same_rows_once_more_are_no_drift_whatever_was_set_aside(tmp_path):
     data["version"] = [3] * 236
     first = _night(tmp_path / "0", data)
     assert first.quarantined == 35
+    contract = json.loads((tmp_path / "0" / "validation" / "contract.json").read_text())
+    (shares,) = (
+        one["kwargs"] for one in contract["expectations"] if one["meta"] == {"labelsweep_drift": "shares"}
+    )
+    assert sum(shares["partition_object"]["weights"]) == pytest.approx(1)
     assert _night(tmp_path / "1", data, tmp_path / "0", "stop").drift == ()
     # Rows that drifted and were set aside are so once more: the class does not become a known one.
     data["label"][1:9:2] = ["c4"] * 4
