@@ -23,9 +23,9 @@ from pydantic import Field, ValidationError, field_validator
 
 from flows.commands.config_file import build_parameters
 from flows.config import CleanParameters
-from flows.source_names import make_absolute
 from tasks.errors import InputError, suggest_name
 from tasks.ingest.source import make_short_name
+from tasks.queries import make_query_absolute
 from tasks.records import Record
 from tasks.user_files import read_user_yaml
 
@@ -99,10 +99,24 @@ def read_list(path: Path) -> list[DataSet]:
     for name, entry in (*entries.items(), ("defaults", defaults)):
         if not isinstance(entry, dict):
             raise InputError("is not a mapping of options", where=f"{path}: {name}", fix=_FIX)
-    return [_read_entry(str(name), {**defaults, **entry}, path) for name, entry in entries.items()]
+    found = [_read_entry(str(name), _fill_in(defaults, entry), path) for name, entry in entries.items()]
+    known: dict[str, str] = {}
+    for one in found:
+        if (other := known.setdefault(key := one.parameters().data_set, one.name)) != one.name:
+            fix = f"leave out `name`: '{other}' has the same"
+            raise InputError(f"another data set is called '{key}'", where=f"{path}: {one.name}", fix=fix)
+    return found
 
 
-def _read_entry(name: str, entry: Mapping[Any, Any], path: Path) -> DataSet:
+def _fill_in(defaults: Mapping[Any, Any], entry: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return an entry with the defaults for what it does not say; `gate` is another word for the option `max_noise`."""
+    ours, own = ({str(key).replace("-", "_"): one[key] for key in one} for one in (defaults, entry))
+    if {"gate", "max_noise"} & own.keys():
+        ours = {key: value for key, value in ours.items() if key not in ("gate", "max_noise")}
+    return ours | own
+
+
+def _read_entry(name: str, values: Mapping[str, Any], path: Path) -> DataSet:
     where = f"{path}: {name}"
     if name != make_short_name("", name) or name in _TAKEN:
         fix = (
@@ -111,7 +125,6 @@ def _read_entry(name: str, entry: Mapping[Any, Any], path: Path) -> DataSet:
             else "that is a deployment of prefect.yaml"
         )
         raise InputError(f"'{name}' cannot be the name of a data set", where=where, fix=fix)
-    values = {str(key).replace("-", "_"): value for key, value in entry.items()}
     for key in values:
         if key not in (known := [*Operation.model_fields, *CleanParameters.model_fields]):
             raise InputError(f"unknown option '{key}'", where=where, fix=suggest_name(key, known))
@@ -128,8 +141,12 @@ def _read_entry(name: str, entry: Mapping[Any, Any], path: Path) -> DataSet:
     if "source" not in options:
         raise InputError("no source", where=where, fix="add a line such as source: exports/pets.csv")
     options = {"name": name, **options, "source": _resolve_beside(path, str(options["source"]))}
-    if options.get("expectations"):
-        options["expectations"] = _resolve_beside(path, str(options["expectations"]))
+    for option in ("expectations", "metrics"):
+        if options.get(option):
+            options[option] = _resolve_beside(path, str(options[option]))
+    encoder = path.absolute().parent / str(options.get("encoder") or "none")
+    if encoder.exists():  # else it is a name of the Hub
+        options["encoder"] = str(encoder)
     if operation.gate is not None:
         options["max_noise"] = operation.gate
     build_parameters(options, lambda option: f"{where}: {option}")
@@ -138,5 +155,7 @@ def _read_entry(name: str, entry: Mapping[Any, Any], path: Path) -> DataSet:
 
 def _resolve_beside(path: Path, source: str) -> str:
     """Return a source or file as it is named from anywhere: a relative path starts at the folder of the list."""
-    is_path = "://" not in source and not source.startswith("sample:")
-    return make_absolute(str(path.absolute().parent / source) if is_path else source)
+    folder = path.absolute().parent
+    if "://" in source:
+        return make_query_absolute(source, folder)
+    return source if source.startswith("sample:") else str(folder / source)

@@ -5,6 +5,8 @@ does not raise: a child that failed, or that nobody picked up, comes back in its
 child is cancelled, and the parent ends with what to do about it.
 """
 
+import hashlib
+import json
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -34,6 +36,7 @@ from flows.platform.flow_run import ask_server
 from tasks.errors import InputError, LabelsweepError
 from tasks.options import AuditOptions
 from tasks.records import Dataset
+from tasks.runs.checksums import are_intact, read_records
 from tasks.storage import read_json
 
 # A worker polls every second in our stack (15 s by default): asking more often tells nothing new.
@@ -72,15 +75,19 @@ def fit_by(
         "options": options.model_dump(mode="json"),
         "previous": str(previous) if previous else None,
     }
+    # Asked for something else, a run that is resumed needs another child.
+    asked = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode()).hexdigest()[:12]
     with get_client(sync_client=True) as client:
         pool, is_again = ask_server(lambda: _find_pool(client, deployment)), False
         for attempt in count(1):
-            key = f"{folder.name}-fit-{attempt}"
+            key = f"{folder.name}-fit-{asked}-{attempt}"
             earlier = ask_server(partial(_find, client, key))
             if earlier is not None and _has_failed(earlier.state):
                 continue
             child = earlier or _start(deployment, parameters, key)
             state = _follow(client, child, pool, pickup_seconds)
+            if state.is_completed() and earlier is not None and not _is_whole(folder):
+                continue
             if state.is_completed():
                 return Fitted.model_validate(read_json(folder / FITTED))
             if earlier is None and state.is_crashed() and not is_again:
@@ -93,6 +100,15 @@ def fit_by(
                     fix=f"look at flow run {child.name}; then the same command continues from the last finished step",
                 )
     raise AssertionError("unreachable: attempts are counted without end")
+
+
+def _is_whole(folder: Path) -> bool:
+    """Return whether what a child made in a run folder is still there."""
+    records = list(read_records(folder).values())
+    return (folder / FITTED).is_file() and all(
+        are_intact(folder, one["files"], [other for other in records if other["place"] > one["place"]])
+        for one in records
+    )
 
 
 def _find_pool(client: SyncPrefectClient, deployment: str) -> str:

@@ -146,7 +146,8 @@ def take_over_last_run(request: Request, folder: Path) -> tuple[Path | None, boo
         columns["label"] = [pair[1] for pair in sorted(pairs)]
         table = pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
         decided = hash_file(write_table(table, folder / DECIDED))
-        trend = [*_read_earlier_lines(runs, decisions), *(_describe_run(run, decisions) for run in runs)]
+        lines = [*_read_earlier_lines(runs, decisions), *(_describe_run(run, decisions) for run in runs)]
+        trend = sorted(lines, key=lambda line: str(line["run_id"]))
         previous = str(runs[-1]) if runs else None
         kept = {"previous": previous, "anew": request.force, "trend": trend, "decided": decided}
         write_json(add_check(kept), path)
@@ -179,10 +180,18 @@ def _drop_damaged(request: Request, runs: list[Path]) -> list[Path]:
 
 
 def _read_earlier_lines(runs: list[Path], decisions: Ledger) -> list[dict[str, Any]]:
-    """Return the lines of runs that are not here, as the first run that is here has them."""
-    kept = read_entry(runs[0] / _BEFORE) if runs else None
-    lines = (kept or {}).get("trend", ())
-    return [{**line, **_count_judged(runs[0].parent / line["run_id"], decisions)} for line in lines]
+    """Return the lines of runs that are not here, as the first and the last run that are here have them.
+
+    Those before the first were pruned, perhaps; those between were made on other machines.
+    """
+    kept = [read_entry(run / _BEFORE) or {} for run in (*runs[:1], *runs[-1:])]
+    lines = {line["run_id"]: line for one in kept for line in one.get("trend", ())}
+    here = {run.name for run in runs}
+    return [
+        {**line, **_count_judged(runs[0].parent / run_id, decisions)}
+        for run_id, line in lines.items()
+        if run_id not in here
+    ]
 
 
 def _describe_run(run: Path, decisions: Ledger) -> dict[str, Any]:

@@ -74,8 +74,11 @@ def parse_query(address: str) -> Query | None:
     return Query(scheme[1].lower(), database, sql.strip().rstrip(";").strip())
 
 
-def make_query_absolute(address: str) -> str:
+def make_query_absolute(address: str, folder: Path = Path()) -> str:
     """Return the address with the path of a local database made absolute.
+
+    Args:
+        folder: Where a relative path starts.
 
     >>> make_query_absolute("sqlite:////data/pets.db?query=SELECT 1")
     'sqlite:////data/pets.db?query=SELECT 1'
@@ -84,4 +87,4 @@ def make_query_absolute(address: str) -> str:
     if query is None or not query.file or query.file.startswith("/"):
         return address
     scheme, rest = address.split("://", 1)
-    return f"{scheme}:///{Path(query.file).absolute()}{rest.removeprefix('/')[len(query.file) :]}"
+    return f"{scheme}:///{(folder / query.file).absolute()}{rest.removeprefix('/')[len(query.file) :]}"

@@ -213,6 +213,7 @@ def _notify(one: DataSet, block: UUID | None, client: SyncPrefectClient) -> str:
     """Make the automations that tell of a data set, and remove those that do not any more; say what that changed."""
     wanted = one.operation.notify.on if one.operation.notify else ()
     changed = False
+    key = one.parameters().data_set if wanted else one.name
     for kind in KINDS:
         name = f"labelsweep {one.name}: {kind}"
         found = client.read_automations_by_name(name)
@@ -221,11 +222,9 @@ def _notify(one: DataSet, block: UUID | None, client: SyncPrefectClient) -> str:
                 client.delete_automation(automation.id)
             changed |= bool(found)
         elif not found:
-            client.create_automation(_make_automation(name, one.name, kind, block))
+            client.create_automation(_make_automation(name, key, kind, block))
             changed = True
-        elif _select_compared(found[0]) != _select_compared(
-            made := _make_automation(name, one.name, kind, block)
-        ):
+        elif _select_compared(found[0]) != _select_compared(made := _make_automation(name, key, kind, block)):
             client.update_automation(found[0].id, made)
             changed = True
     if not changed:

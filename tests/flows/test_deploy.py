@@ -14,6 +14,8 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.settings import get_current_settings
 
 from flows.cli import run
+from flows.data_sets import read_list
+from tasks.errors import InputError
 from tasks.runs.data_sets import find_newest_runs
 
 LIST = """\
@@ -53,6 +55,30 @@ def on_a_worker(**variables: str) -> FlowRun:
         command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "cpu", "--run-once"]
         subprocess.run(command, env=kept | variables, check=True, capture_output=True, timeout=900)
         return client.read_flow_run(flow_run.id)
+
+
+def test_entries_start_at_the_folder_of_the_list_and_win_over_defaults(tmp_path: Path):
+    file = tmp_path / "datasets.yaml"
+    query = "sqlite:///{}?query=SELECT * FROM pets"
+    (tmp_path / "encoder").mkdir()
+    (tmp_path / "encoder" / "config.json").touch()
+    lines = [
+        "defaults: {gate: 0.5}",
+        "datasets:",
+        f"  pets: {{source: '{query.format('p.db')}', max-noise: 0.01,",
+    ]
+    lines += ["    metrics: pets.prom, encoder: encoder}", "  cats: {source: cats.csv}"]
+    file.write_text("\n".join(lines))
+    pets, cats = read_list(file)
+    assert pets.options["source"] == query.format(tmp_path / "p.db")
+    assert (pets.options["metrics"], pets.options["encoder"]) == (
+        str(tmp_path / "pets.prom"),
+        str(tmp_path / "encoder"),
+    )
+    assert (pets.options["max_noise"], cats.options["max_noise"]) == (0.01, 0.5)
+    file.write_text("\n".join([*lines[:-1], "  cats: {source: cats.csv, name: pets}"]))
+    with pytest.raises(InputError, match="cats: another data set is called 'pets'"):
+        read_list(file)
 
 
 def test_deployments_follow_the_list_and_say_what_changed(listed: Path, capsys):

@@ -8,7 +8,7 @@ from flow_inputs import parquet
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
-from prefect.states import Crashed, Running
+from prefect.states import Completed, Crashed, Running
 
 from flows.clean import clean_labels
 from flows.config import CleanParameters
@@ -95,6 +95,29 @@ def test_child_that_crashed_is_sent_once_more_and_the_same_command_sends_another
     assert len({run.id for run in children()} - known) == 3
     (folder,) = (parameters.out / "runs").iterdir()
     assert (folder / "steps" / "validate.json").exists()
+
+
+def test_run_that_is_resumed_with_other_options_does_not_take_the_fit_of_those_before(
+    lonely_pool, parameters
+):
+    known, done = {run.id for run in children()}, threading.Event()
+
+    def complete_the_next_child():
+        with get_client(sync_client=True) as client:
+            while not done.is_set():
+                for run in (run for run in children() if run.id not in known):
+                    client.set_flow_run_state(run.id, Completed(), force=True)
+                    done.set()
+                time.sleep(0.1)
+
+    threading.Thread(target=complete_the_next_child, daemon=True).start()
+    with pytest.raises(LabelsweepError, match=r"fitted\.json: was removed"):  # nobody has fitted anything
+        clean_labels(parameters.model_copy(update={"gpu_timeout": 60.0}))
+    done.set()
+    (folder,) = (parameters.out / "runs").iterdir()
+    for changed in ({}, {"rounds": 1}):
+        with pytest.raises(LabelsweepError, match="no worker of pool 'lonely'"):
+            clean_labels(parameters.model_copy(update={"resume": folder.name, **changed}))
 
 
 def test_deployment_that_is_not_there_is_one_line(prefect_server, parameters):

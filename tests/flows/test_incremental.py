@@ -23,6 +23,7 @@ from tasks.heads.features import FileFeatures, MemoryFeatures
 from tasks.ingest.step import ingest
 from tasks.records import Encoding, ModelChoice, Validation
 from tasks.review.log import Decision, DecisionLog, log_path
+from tasks.runs.checksums import add_check
 from tasks.runs.request import REQUEST
 from tasks.storage import read_json, write_json
 
@@ -230,6 +231,17 @@ def copied(nights, tmp_path) -> tuple[CleanParameters, Path]:
     out = tmp_path / "out"
     shutil.copytree(nights["parameters"].out, out, symlinks=True)
     return nights["parameters"].model_copy(update={"out": out}), out / "runs" / nights["second"].folder.name
+
+
+def test_trend_has_the_nights_that_another_machine_swept(nights, copied, tmp_path):
+    parameters, last = copied
+    kept = read_json(last / "before.json")
+    del kept["check"]
+    other = kept["trend"][0] | {"run_id": f"{nights['first'].folder.name}0"}
+    write_json(add_check(kept | {"trend": [*kept["trend"], other]}), last / "before.json")
+    take_over_last_run(make_request(parameters), tmp_path)
+    trend = [line["run_id"] for line in read_json(tmp_path / "before.json")["trend"]]
+    assert trend == [nights["first"].folder.name, other["run_id"], last.name]
 
 
 def test_force_takes_no_models_over_into_a_run_that_began_without_it(copied, tmp_path):
