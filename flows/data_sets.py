@@ -102,7 +102,7 @@ def read_list(path: Path) -> list[DataSet]:
     found = [_read_entry(str(name), _fill_in(defaults, entry), path) for name, entry in entries.items()]
     known: dict[str, str] = {}
     for one in found:
-        if (other := known.setdefault(key := one.parameters().data_set, one.name)) != one.name:
+        if (other := known.setdefault(key := one.make_parameters().data_set, one.name)) != one.name:
             fix = f"leave out `name`: '{other}' has the same"
             raise InputError(f"another data set is called '{key}'", where=f"{path}: {one.name}", fix=fix)
     return found

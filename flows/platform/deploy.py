@@ -213,7 +213,7 @@ def _notify(one: DataSet, block: UUID | None, client: SyncPrefectClient) -> str:
     """Make the automations that tell of a data set, and remove those that do not any more; say what that changed."""
     wanted = one.operation.notify.on if one.operation.notify else ()
     changed = False
-    key = one.parameters().data_set if wanted else one.name
+    key = one.make_parameters().data_set if wanted else one.name
     for kind in KINDS:
         name = f"labelsweep {one.name}: {kind}"
         found = client.read_automations_by_name(name)
