@@ -35,17 +35,17 @@ class ProgressBar(Watcher):
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
-    def prepares(self, what: str) -> None:
+    def show_preparation(self, what: str) -> None:
         """Say what is done, beside a bar that only moves."""
         self._progress.update(self._task, description=what)
 
-    def started(self, step: str, done: int, total: int) -> None:
+    def show_start(self, step: str, done: int, total: int) -> None:
         """Move the bar and name the step under way."""
         self._progress.update(
             self._task, description=f"{step} ({done + 1} of {total})", completed=done, total=total
         )
 
-    def moved(self, step: str, text: str, percent: float) -> None:  # noqa: ARG002 (the bar is that of the run)
+    def show_progress(self, step: str, text: str, percent: float) -> None:  # noqa: ARG002 (the bar is that of the run)
         """Say how far the step is."""
         self._progress.update(self._task, description=text)
 

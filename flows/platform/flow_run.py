@@ -127,16 +127,16 @@ class FlowRunWatcher(Watcher):
         self._data_set = data_set
         self._artifacts: dict[str, UUID] = {}
 
-    def started(self, step: str, done: int, total: int) -> None:  # noqa: ARG002
+    def show_start(self, step: str, done: int, total: int) -> None:  # noqa: ARG002
         """Show how many steps there are."""
         if not done:
             self._show("", 0.0, f"{total} steps")
 
-    def moved(self, step: str, text: str, percent: float) -> None:
+    def show_progress(self, step: str, text: str, percent: float) -> None:
         """Show how far a step is, in an artifact of its own."""
         self._show(step.partition(",")[0], percent, text)
 
-    def finished(self, step: str, record: Record, seconds: float | None, done: int, total: int) -> None:
+    def show_end(self, step: str, record: Record, seconds: float | None, done: int, total: int) -> None:
         """Write what the step made to the log; complete its artifact, if it has one, and move the run's."""
         super().show_end(step, record, seconds, done, total)
         logger, name = get_run_logger(), step.partition(",")[0]

@@ -130,7 +130,7 @@ def test_where_all_corrections_are_taken_back_a_line_says_how_the_version_is(run
     assert applied.folder is None
     assert (
         "v0001 holds changes that were decided otherwise since; labelsweep restore digits/v0000"
-        in applied.sentence()
+        in applied.write_sentence()
     )
 
 
