@@ -17,7 +17,7 @@ from PIL import Image
 from tasks.errors import InputError, StoreError
 from tasks.ingest import ingest
 from tasks.ingest.images.decode import decode_image
-from tasks.ingest.source import fingerprint
+from tasks.ingest.source import digest_files
 from tasks.records import Source
 
 RNG = np.random.default_rng(0)
@@ -230,10 +230,10 @@ def test_a_file_of_a_server_is_another_one_where_only_its_date_or_its_content_is
         with http.server.ThreadingHTTPServer(("127.0.0.1", 0), served) as server:
             threading.Thread(target=server.serve_forever, daemon=True).start()
             source = f"http://127.0.0.1:{server.server_port}/a.csv"
-            before = fingerprint(source)
-            assert fingerprint(source) == before
+            before = digest_files(source)
+            assert digest_files(source) == before
             (tmp_path / "a.csv").write_text("x,label\n1,dog\n")
-            assert fingerprint(source) != before
+            assert digest_files(source) != before
             (tmp_path / "a.csv").write_text("x,label\n1,cat\n")
             server.shutdown()
 
