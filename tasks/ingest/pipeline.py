@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from tasks.ingest.columns.choice import list_content_options
 from tasks.ingest.columns.defaults import (
     LABEL,
+    describe_answers,
     describe_lost_images,
     describe_possible_id,
     find_id,
@@ -72,6 +73,7 @@ def ingest(source: Source, folder: Path) -> Dataset:
     survey = _survey_columns(table, roles, source.classes, is_guessed=is_guessed and table.image is None)
     roles = drop_leaks(source, table, roles, survey.labels)
     content = _open_content(source, table, roles, survey.labels)
+    answers = describe_answers(source, table)
     ids = describe_possible_id(source, table, {*roles.content, *(one.name for one in roles.columns)})
     canonical = Canonical(table, roles, content, survey.labels, survey.rows, survey.without_id)
     path, truth, unread = (folder / f"{name}.parquet" for name in ("dataset", "truth", "unreadable"))
@@ -97,7 +99,7 @@ def ingest(source: Source, folder: Path) -> Dataset:
         unreadable=unread if canonical.problems else None,
         synthetic=_recognize_synthetic(table, content),
         given_probabilities=content.classes,
-        notes=(*notes, *ids, *roles.notes, *survey.notes, *content.notes),
+        notes=(*notes, *answers, *ids, *roles.notes, *survey.notes, *content.notes),
         **_describe_columns(source, table, roles),
     )
 

@@ -85,6 +85,23 @@ def test_the_majority_of_the_raters_is_the_given_label_and_their_agreement_is_sh
     np.testing.assert_allclose(table["raters_agree"].to_pylist()[:4], [1, 2 / 3, 1 / 2, 1])
 
 
+def test_a_file_with_a_row_for_each_answer_is_told(tmp_path):
+    people, items = ["ann", "bob", "eve"], range(20)
+    columns = {
+        "HITId": [f"h{item}" for item in items for _ in people],
+        "WorkerId": people * 20,
+        "x": [float(item) for item in items for _ in people],
+        "label": [["cat", "dog"][(item + len(who)) % 2] for item in items for who in people],
+    }
+    (note,) = [note for note in ingested(tmp_path, columns)[0].notes if "--raters" in note]
+    assert note.startswith(
+        "each 'HITId' has several rows, one for each 'WorkerId': make a column of each one's answers"
+    )
+    assert "df.pivot(index='HITId', columns='WorkerId', values='label')" in note
+    columns["HITId"] = [f"h{row}" for row in range(60)]
+    assert not any("--raters" in note for note in ingested(tmp_path, columns)[0].notes)
+
+
 def test_raters_who_spell_a_class_in_several_ways_agree(tmp_path):
     columns = {
         "x": list(range(6)),

@@ -29,8 +29,8 @@ def check_quantity(tmp_path, labels):
 
 @pytest.mark.parametrize(
     "write",
-    ["|".join, ", ".join, ";".join, "/".join, str, lambda row: "<" + "><".join(row) + ">"],
-    ids=["bars", "commas", "semicolons", "slashes", "lists", "tags"],
+    ["|".join, ", ".join, ";".join, "/".join, "#".join, str, lambda row: "<" + "><".join(row) + ">"],
+    ids=["bars", "commas", "semicolons", "slashes", "doccano", "lists", "tags"],
 )
 def test_several_labels_in_one_value_are_refused(write, tmp_path):
     with pytest.raises(InputError, match=r"several labels in one value .* a column of yes and no"):

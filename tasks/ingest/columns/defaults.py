@@ -18,7 +18,7 @@ from tasks.ingest.columns.values import convert_to_text
 from tasks.ingest.identity import MOST_WITHOUT_ID, IdSurvey
 from tasks.ingest.images.files import find_image_files
 from tasks.ingest.label_studio import LABEL_NOTE, RATERS_NOTE
-from tasks.ingest.leaks.column_names import is_counting_name, is_id_name
+from tasks.ingest.leaks.column_names import is_counting_name, is_id_name, is_rater_name
 from tasks.ingest.table import SourceTable
 from tasks.records import Source
 
@@ -29,6 +29,8 @@ _MOST_WRONG_IDS = 0.01
 _IDS_OF_ROWS = 0.5
 # What looks like ids: as many rows at least, or a few numbers differ by chance; a SHA-256 has 64 digits.
 _LEAST_IDS, _LONGEST_ID = 20, 64
+# Rows of an item on average, from which on each is an answer of somebody.
+_ANSWERS = 1.5
 # Of so many columns the first rows are looked at together: ids come first.
 _TRIED = 20
 ID_NAMES = ("sample_id", "id")
@@ -106,6 +108,32 @@ def describe_possible_id(source: Source, table: SourceTable, learned: Collection
         return ()
     option = f"--id {shlex.quote(name)}"
     return (f"column '{name}' looks like an id; {option} keeps decisions on rows whose content changes",)
+
+
+def describe_answers(source: Source, table: SourceTable) -> tuple[str, ...]:
+    """Return what to say of a file with a row for each answer of each rater: its samples are there several times."""
+    free = _list_free_columns(source, table)
+    who = next((name for name in free if is_rater_name(name) and has_classes(table, name)), None)
+    items = [name for name in free if name != who and is_id_name(name) and not is_rater_name(name)]
+    items += [name for name in (source.id, source.group, source.text, source.image) if name]
+    batch = next(table.scan([who, *items]), None) if who and items else None
+    if batch is None or source.raters:
+        return ()
+    answers = batch.to_pandas()
+    item = next(
+        (
+            name
+            for name in items
+            if len(answers) >= _ANSWERS * answers[name].nunique()
+            and not answers.duplicated([name, who]).any()
+        ),
+        None,
+    )
+    if item is None:
+        return ()
+    pivot = f"df.pivot(index={item!r}, columns={who!r}, values={source.label!r}) in pandas"
+    what = f"each {item!r} has several rows, one for each {who!r}"
+    return (f"{what}: make a column of each one's answers ({pivot}) and name them with --raters",)
 
 
 def find_image(source: Source, table: SourceTable) -> str | None:

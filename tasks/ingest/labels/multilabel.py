@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 
 # In this order: a value with bars between its parts may have commas within them.
-_MARKS = ("|", ";", ",", "/", "+", "&")
+_MARKS = ("|", ";", "#", ",", "、", "/", "+", "&")
 # Three combinations are the fewest in which each of three parts recurs.
 _COMBINATIONS = 3
 # Share of the parts that recur; a path has as many parts that do not as it has leaves.
@@ -31,6 +31,8 @@ def find_joined_labels(counts: Mapping[str, int]) -> str | None:
     >>> find_joined_labels({"left, mild": 9, "left, severe": 9, "right, mild": 9, "right, severe": 9})
     >>> find_joined_labels({"['a']": 9, "['a', 'b']": 9, "['b', 'c']": 9, "['c', 'a']": 9, "[]": 1})
     "['a', 'b']"
+    >>> find_joined_labels({"a#b": 5, "b#c": 5, "c#a": 5, "C#": 5, "F#": 9})
+    'a#b'
     >>> find_joined_labels({"('a',)": 9, "('a', 'b')": 9})
     "('a', 'b')"
     """

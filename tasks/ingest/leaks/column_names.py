@@ -20,6 +20,10 @@ _SOMEBODY = re.compile(
     r"(.* )?(patient|subject|person|participant|respondent|child|pupil|teacher|speaker|author|animal|donor|user|client|customer|"
     r"family|household|school|hospital|clinic)s?"
 )
+# Who gave the label of a row, in files with a row for each answer.
+_RATERS = re.compile(
+    r"(annotator|worker|rater|coder|labell?er|judge|assessor)( ?id| name)?|(annotated|labell?ed|rated|coded) by"
+)
 _TIMES = re.compile(
     r"(.* )?(time|timestamp|datetime|date|epoch|created|created at|recorded|recorded at)( .*)?"
 )
@@ -64,6 +68,15 @@ def is_person_name(name: str) -> bool:
     (True, True, False)
     """
     return is_id_name(name) or _SOMEBODY.fullmatch(split_words(name)) is not None
+
+
+def is_rater_name(name: str) -> bool:
+    """Return whether a name says that the column tells who gave the label of a row.
+
+    >>> [name for name in ("WorkerId", "annotator", "_worker_id", "rated_by", "worker_age") if is_rater_name(name)]
+    ['WorkerId', 'annotator', '_worker_id', 'rated_by']
+    """
+    return _RATERS.fullmatch(split_words(name)) is not None
 
 
 def is_time_name(name: str) -> bool:
